@@ -1,0 +1,1 @@
+"""From a model to PyTorch and to ONNX."""

@@ -1,0 +1,172 @@
+"""Writing an ONNX model: weights go from where they lie straight into the file, or into a side file, once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Final
+
+import specc
+from specc.backends import onnx_proto as proto
+from specc.backends.onnx import OnnxModel
+from specc.backends.onnx_graph import WeightUse
+from specc.backends.onnx_proto import TensorInfo
+from specc.backends.onnx_weights import CHUNK, Arrays, WeightProblem, length, locate
+
+LARGE: Final = 32 << 20
+LARGEST: Final = (1 << 31) - 1
+PAGE: Final = 4096
+_SMALLEST_ASIDE: Final = 1024
+WEIGHTS: Final = "specc.weights"
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The files of an exported model and how many bytes its weights take. `side` is None when there is one file."""
+
+    path: Path
+    side: Path | None
+    weights: int
+
+
+def write(model: OnnxModel, path: Path | str, *, side_file: bool | None = None) -> Written:
+    """Write the file; weights of 32 MiB and more go to `<name>.data` beside it unless `side_file` says otherwise.
+
+    The same model gives the same bytes. The hash of every weight is added to the metadata.
+
+    Raises:
+        WeightProblem: weights that cannot be read, or one file that would pass protobuf's 2 GiB.
+    """
+    path = Path(path)
+    size = sum(_bytes_of(use) for use in model.weights)
+    aside = size >= LARGE if side_file is None else side_file
+    if not aside and size > LARGEST - (1 << 24):
+        raise WeightProblem("the weights do not fit in one file of ONNX, which ends at 2 GiB", "write with --side-file")
+    keys = locate(model.model, model.source) if model.source else {}
+    side = path.with_name(path.name + ".data") if aside else None
+    hashes: dict[str, str] = {}
+    places = _write_side(model, side, keys, hashes) if side else {}
+    with open(path, "wb") as file:
+        file.write(proto.model_head("specc", specc.__version__, model.doc))
+        _write_graph(model, file, keys, places, hashes)
+        said = {**model.metadata, WEIGHTS: json.dumps({use.info.name: hashes[use.info.name] for use in model.weights})}
+        file.write(proto.model_tail(said))
+    return Written(path, side if places else None, size)
+
+
+def skeleton(model: OnnxModel) -> bytes:
+    """The model as ONNX without the bytes of its weights: what a file is compared with."""
+    heads = [proto.block(5, proto.tensor_head(use.info)) for use in model.weights]
+    before, after = _graph_parts(model)
+    graph = b"".join((*before, *heads, *after))
+    return proto.model_head("specc", specc.__version__, model.doc) + proto.block(7, graph) + proto.model_tail({})
+
+
+def metadata(path: Path | str) -> dict[str, str]:
+    """The metadata of an ONNX file; ValueError for a file that is none."""
+    path = Path(path)
+    with open(path, "rb") as file:
+        return proto.read_metadata(file, path.stat().st_size)
+
+
+def put_metadata(path: Path | str, target: Path | str, changes: Mapping[str, str]) -> None:
+    """Copy an ONNX file with other metadata; all else stays byte for byte."""
+    path = Path(path)
+    size = path.stat().st_size
+    with open(path, "rb") as file, open(target, "wb") as out:
+        found = {**proto.read_metadata(file, size), **changes}
+        for number, start, end in list(proto.fields(file, size)):
+            if number != proto.METADATA_FIELD:
+                file.seek(start)
+                for at in range(start, end, CHUNK):
+                    out.write(file.read(min(CHUNK, end - at)))
+        for key in sorted(found):
+            out.write(proto.entry(proto.METADATA_FIELD, key, found[key]))
+
+
+# ------------------------------------------------------------------------------------------------------- the parts
+def _graph_parts(model: OnnxModel) -> tuple[list[bytes], list[bytes]]:
+    """The fields of the GraphProto before and after the weights."""
+    before = [proto.node(each) for each in model.nodes] + [proto.text(2, model.name)]
+    after = [proto.constant(each) for each in model.constants]
+    after += [proto.value_info(11, each) for each in model.inputs]
+    after += [proto.value_info(12, each) for each in model.outputs]
+    after += [proto.value_info(13, each) for each in model.values]
+    return before, after
+
+
+def _write_graph(
+    model: OnnxModel,
+    file: IO[bytes],
+    keys: Mapping[str, str],
+    places: Mapping[str, proto.External],
+    hashes: dict[str, str],
+) -> None:
+    """The graph; weights without a place in the side file follow in it."""
+    before, after = _graph_parts(model)
+    heads: list[tuple[WeightUse, bytes, int]] = []
+    for use in model.weights:
+        size = _bytes_of(use)
+        if use.info.name in places:
+            heads.append((use, proto.external(use.info, places[use.info.name], size), 0))
+        else:
+            heads.append((use, proto.inline_head(use.info, size), size))
+    total = sum(map(len, before)) + sum(map(len, after)) + sum(len(head) + size for _, head, size in heads)
+    file.write(proto.block_head(7, total) + b"".join(before))
+    for use, head, size in heads:
+        file.write(head)
+        if use.info.name not in places:
+            hashes[use.info.name] = _copy(model, use, keys, file, size)
+    file.write(b"".join(after))
+
+
+def _write_side(
+    model: OnnxModel, side: Path, keys: Mapping[str, str], hashes: dict[str, str]
+) -> dict[str, proto.External]:
+    """The side file: every weight of 1 KiB and more, each from the start of a page so that it can be mapped."""
+    places: dict[str, proto.External] = {}
+    uses = [use for use in model.weights if _bytes_of(use) >= _SMALLEST_ASIDE]
+    if not uses:
+        return places
+    with open(side, "wb", buffering=0) as file:
+        at = 0
+        for use in uses:
+            gap = -at % (PAGE if _bytes_of(use) >= PAGE else 64)
+            file.write(bytes(gap))
+            places[use.info.name] = proto.External(side.name, at + gap)
+            hashes[use.info.name] = _copy(model, use, keys, file, _bytes_of(use))
+            at += gap + _bytes_of(use)
+    return places
+
+
+def _copy(model: OnnxModel, use: WeightUse, keys: Mapping[str, str], file: IO[bytes], size: int) -> str:
+    """Copy one weight in pieces and give its hash."""
+    digest, written = hashlib.sha256(), 0
+    for piece in _pieces(model, use, keys):
+        digest.update(piece)
+        file.write(piece)
+        written += len(piece)
+    if written != size:
+        raise WeightProblem(f"the weight {use.info.name} has {written} bytes instead of {size}")
+    return digest.hexdigest()
+
+
+def _pieces(model: OnnxModel, use: WeightUse, keys: Mapping[str, str]) -> Iterator[memoryview]:
+    if model.source is None:
+        raise WeightProblem("there are no weights to write", "give a run or --weights")
+    if use.compute is None:
+        yield from model.source.chunks(keys[use.sources[""]], use.info.dtype)
+        return
+    made: Any = use.compute({name: model.source.array(keys[key]) for name, key in use.sources.items()})
+    name = use.info.name
+    if tuple(made.shape) != use.info.dims:
+        raise WeightProblem(f"the computed weight {name} is {list(made.shape)} instead of {list(use.info.dims)}")
+    yield from Arrays({name: made}).chunks(name, use.info.dtype)
+
+
+def _bytes_of(use: WeightUse) -> int:
+    info: TensorInfo = use.info
+    return length(info.dtype, tuple(int(size) for size in info.dims))

@@ -1,0 +1,224 @@
+"""Building an ONNX graph step by step: the tensors and nodes that the ops ask for, and their names."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from specc.backends.onnx_proto import Constant, OnnxNode, TensorInfo
+from specc.catalogue.op import Dtype, TensorType, WeightSpec
+from specc.model.graph import Model, Step
+from specc.sizes.dim import Size, text
+
+_FORMATS: dict[Dtype, str] = {"float": "f", "int": "q", "bool": "?"}
+
+
+@dataclass(slots=True, eq=False)
+class Tensor:
+    """A tensor of the graph. Its name is final once the step that makes it is done."""
+
+    name: str
+    type: TensorType
+    kind: Literal["input", "weight", "constant", "node"]
+    maker: Node | None = None
+
+    def dim(self, axis: int) -> int:
+        return axis + 1 if self.type.batched else axis
+
+    def info(self, name: str = "") -> TensorInfo:
+        """Its name, type and dimensions, the unknown ones spelled as in the report."""
+        dims: tuple[int | str, ...] = tuple(int(s) if isinstance(s, int) else text(s) for s in self.type.shape)
+        return TensorInfo(name or self.name, self.type.dtype, ("batch", *dims) if self.type.batched else dims)
+
+
+@dataclass(slots=True, eq=False)
+class Node:
+    """A node whose tensors may still be renamed."""
+
+    kind: str
+    name: str
+    inputs: tuple[Tensor | None, ...]
+    attributes: Mapping[str, Any]
+    doc: str = ""
+    outputs: tuple[Tensor, ...] = ()
+
+    def frozen(self) -> OnnxNode:
+        inputs = tuple(each.name if each else "" for each in self.inputs)
+        return OnnxNode(self.kind, self.name, inputs, tuple(t.name for t in self.outputs), self.attributes, self.doc)
+
+
+@dataclass(frozen=True, slots=True)
+class WeightUse:
+    """A weight that the graph holds: a tensor of the state-dict, or one computed from some of them.
+
+    `sources` are the names by which `compute` knows them, with their keys in the state-dict.
+    """
+
+    info: TensorInfo
+    sources: Mapping[str, str]
+    compute: Any = None
+
+
+@dataclass(slots=True, eq=False)
+class Builder:
+    """The graph under construction."""
+
+    model: Model
+    nodes: list[Node] = field(default_factory=list)
+    inputs: list[Tensor] = field(default_factory=list)
+    weights: dict[str, WeightUse] = field(default_factory=dict)
+    _tensors: dict[str, Tensor] = field(default_factory=dict)
+    _weights: dict[str, Tensor] = field(default_factory=dict)
+    _constants: dict[tuple[str, tuple[int, ...], bytes], Tensor] = field(default_factory=dict)
+    _keys: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._keys = {weight.key: weight for weight in self.model.weights}
+
+    # ------------------------------------------------------------------------------------------------- tensors
+    def input(self, name: str, type: TensorType) -> Tensor:
+        found = Tensor(name, type, "input")
+        self._tensors[name] = found
+        self.inputs.append(found)
+        return found
+
+    def reserve(self, name: str) -> None:
+        """Keep a name for an output of the network."""
+        self._tensors.setdefault(name, Tensor(name, TensorType(()), "constant"))
+
+    def weight(self, key: str) -> Tensor:
+        """The initialiser of a state-dict entry; keys that share a tensor share the initialiser."""
+        weight = self._keys[key]
+        if weight.tied:
+            return self.weight(weight.tied)
+        if key not in self._weights:
+            spec = weight.spec
+            self._weights[key] = self._initialiser(key, spec)
+            self.weights[key] = WeightUse(self._weights[key].info(), {"": key})
+        return self._weights[key]
+
+    def computed(self, name: str, spec: WeightSpec, sources: Mapping[str, str], compute: Any) -> Tensor:
+        """An initialiser that is worked out from entries of the state-dict when the file is written."""
+        if name not in self._weights:
+            self._weights[name] = self._initialiser(self.unique(name), spec)
+            found = self._weights[name]
+            self.weights[found.name] = WeightUse(found.info(), sources, compute)
+        return self._weights[name]
+
+    def constant(self, value: Any, dtype: Dtype) -> Tensor:
+        """A constant; equal ones are stored once."""
+        dims, items = _flat(value)
+        data = struct.pack(f"<{len(items)}{_FORMATS[dtype]}", *items)
+        known = (dtype, dims, data)
+        if known not in self._constants:
+            name = self.unique(f"constant.{len(self._constants)}")
+            self._constants[known] = self._keep(Tensor(name, TensorType(dims, dtype, batched=False), "constant"))
+        return self._constants[known]
+
+    def constants(self) -> Iterator[tuple[Tensor, Constant]]:
+        for (_, _, data), tensor in self._constants.items():
+            yield tensor, Constant(tensor.info(), data)
+
+    def node(
+        self, kind: str, name: str, inputs: tuple[Tensor | None, ...], types: tuple[TensorType, ...], **attributes: Any
+    ) -> Node:
+        """Add a node with an output of each type; names are made unique."""
+        given = {key: value for key, value in attributes.items() if value is not None}
+        name = self.unique(name)
+        made = Node(kind, name, inputs, given)
+        names = [name, *(f"{name}:{at}" for at in range(1, len(types)))]
+        made.outputs = tuple(self._keep(Tensor(n, t, "node", made)) for n, t in zip(names, types, strict=True))
+        self.nodes.append(made)
+        return made
+
+    def rename(self, tensor: Tensor, name: str) -> None:
+        self._tensors.pop(tensor.name, None)
+        tensor.name = name
+        self._tensors[name] = tensor
+
+    def unique(self, name: str) -> str:
+        """The name, or with the least number behind it that makes it new."""
+        if name not in self._tensors and name not in self._keys:
+            return name
+        at = 1
+        while f"{name}_{at}" in self._tensors or f"{name}_{at}" in self._keys:
+            at += 1
+        return f"{name}_{at}"
+
+    def find(self, value: Tensor | str) -> Tensor | None:
+        """The tensor that an op means: itself, one by its name, None for ""."""
+        if isinstance(value, str):
+            return self._tensors[value] if value else None
+        return value
+
+    def _initialiser(self, name: str, spec: WeightSpec) -> Tensor:
+        return self._keep(Tensor(name, TensorType(spec.shape, spec.dtype, batched=False), "weight"))
+
+    def _keep(self, tensor: Tensor) -> Tensor:
+        self._tensors[tensor.name] = tensor
+        return tensor
+
+
+class StepGraph:
+    """What an op is handed to add its nodes: the OnnxGraph of one step."""
+
+    def __init__(self, builder: Builder, step: Step, given: Mapping[str, Tensor], sizes: Any) -> None:
+        self._builder = builder
+        self._step = step
+        self._given = given
+        self._sizes = sizes
+        self.nodes: list[Node] = []
+
+    @property
+    def types(self) -> tuple[TensorType, ...]:
+        return tuple(self._builder.model.type(value) for value in self._step.outputs)
+
+    def weight(self, name: str) -> Tensor:
+        if name in self._given:
+            return self._given[name]
+        return self._builder.weight(self._module().key(name))
+
+    def node(
+        self, kind: str, *x: Tensor | str, type: TensorType | None = None, outputs: int = 1, **attributes: Any
+    ) -> Any:
+        types = self._types_of(type, outputs)
+        inputs = tuple(self._builder.find(each) for each in x)
+        made = self._builder.node(kind, f"{self._step.path}/{kind}", inputs, types, **attributes)
+        self.nodes.append(made)
+        return made.outputs if outputs > 1 else made.outputs[0]
+
+    def constant(self, value: Any, dtype: Dtype = "float") -> Tensor:
+        return self._builder.constant(value, dtype)
+
+    def shape(self, *sizes: Size) -> Tensor:
+        return self._sizes.shape(sizes, batched=self.types[0].batched)
+
+    def new_weight(self, name: str, spec: WeightSpec, compute: Any) -> Tensor:
+        module = self._module()
+        sources = {each: module.key(each) for each in module.weights}
+        return self._builder.computed(module.key(name), spec, sources, compute)
+
+    def _types_of(self, type: TensorType | None, outputs: int) -> tuple[TensorType, ...]:
+        if type is not None:
+            return (type,) * outputs
+        own = self.types
+        return own[:outputs] if len(own) >= outputs else own + (own[0],) * (outputs - len(own))
+
+    def _module(self) -> Any:
+        if self._step.module is None:
+            raise KeyError(f"{self._step.path} has no module and so no weights")
+        return self._step.module
+
+
+def _flat(value: Any) -> tuple[tuple[int, ...], list[Any]]:
+    """The shape and the numbers of nested lists."""
+    if not isinstance(value, list | tuple):
+        return (), [value]
+    inner = [_flat(each) for each in value]
+    shapes = {shape for shape, _ in inner}
+    if len(shapes) > 1:
+        raise ValueError("a constant must have rows of the same length")
+    shape = next(iter(shapes), ())
+    return (len(inner), *shape), [each for _, items in inner for each in items]

@@ -1,0 +1,34 @@
+"""A convolution in which each output channel sees only the input channels that a table lists."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class TableConv(nn.Module):
+    """Convolution with a connection table (LeCun et al., 1998, Table I).
+
+    `table` lists, for each output channel, the input channels it sees. `weight` holds one kernel per link, in the order
+    of the table: [links, *kernel]. The kernel's length says whether it is a 1-D, 2-D or 3-D convolution.
+    """
+
+    def __init__(self, in_channels, table, kernel, stride=1, padding=0, dilation=1, bias=True):
+        super().__init__()
+        self.shape = (len(table), in_channels, *kernel)
+        self.stride, self.padding, self.dilation = stride, padding, dilation
+        rows = [row for row, channels in enumerate(table) for _ in channels]
+        columns = [channel for channels in table for channel in channels]
+        self.register_buffer("rows", torch.tensor(rows), persistent=False)
+        self.register_buffer("columns", torch.tensor(columns), persistent=False)
+        bound = 1 / math.sqrt(max(map(len, table)) * math.prod(kernel))
+        self.weight = nn.Parameter(torch.empty(len(rows), *kernel).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.empty(len(table)).uniform_(-bound, bound)) if bias else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        dense = self.weight.new_zeros(self.shape).index_put((self.rows, self.columns), self.weight)
+        convolve = (F.conv1d, F.conv2d, F.conv3d)[len(self.shape) - 3]
+        return convolve(x, dense, self.bias, self.stride, self.padding, self.dilation)

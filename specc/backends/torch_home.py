@@ -1,0 +1,207 @@
+"""One class that is being written: the words it has for its numbers, and how it reaches the modules below it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from specc.backends.torch_names import TAKEN, plain
+from specc.backends.torch_nodes import names
+from specc.backends.torch_plan import Plan
+from specc.backends.torch_trace import Trace, by_port
+from specc.code.nodes import Attribute, Call, Expression, Name, Traced, TracedFloat, call, index, method, value
+from specc.model.graph import Model, Module, Step, ValueId
+
+
+class CannotPrint(Exception):
+    """The model holds something that PyTorch code cannot be written for; the message says what and where."""
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A parameter of a class: its type, and its default if it has one."""
+
+    name: str
+    annotation: str
+    default: Any = ...
+
+
+class Tree:
+    """The modules of a model from the other side: parents, and modules by path."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.parents: dict[int, Module] = {}
+        self.paths: dict[str, Module] = {}
+        self._styles: dict[int, str] = {}
+        self._add(plan.model.root.module)
+
+    def _add(self, module: Module) -> None:
+        self.paths[module.path] = module
+        for child in module.children:
+            self.parents[id(child)] = module
+            self._add(child)
+
+    def way(self, owner: Module, module: Module) -> list[Module]:
+        """The modules from below `owner` down to `module`."""
+        found: list[Module] = []
+        while module is not owner:
+            found.append(module)
+            module = self.parents[id(module)]
+        return found[::-1]
+
+    def children(self, module: Module) -> list[Module]:
+        """Those children that stand in the code whatever the forward looks like; in a record, without plain functions."""
+        return [each for each in module.children if self._stands(module, each)]
+
+    def _stands(self, parent: Module, child: Module) -> bool:
+        if holds_weights(child):
+            return True
+        if child.kind != "op":
+            frames = self.plan.frames.get(id(child), [])
+            crossings = [self.plan.crossing(each) for each in frames]
+            return any(not self.plan.needed.isdisjoint(set(each.outputs) - set(each.inputs)) for each in crossings)
+        step = child.step
+        if parent.record or step is None or step.index in self.plan.left_out:
+            return False
+        return not self.plan.needed.isdisjoint(step.outputs) and plain_module(self.plan.model, step) is not None
+
+    def style(self, module: Module) -> str:
+        """How its children are reached: "named" self.conv, "list" self[0], "dict" self["2"]."""
+        found = self._styles.get(id(module))
+        if found is None:
+            found = self._styles[id(module)] = self._style(module)
+        return found
+
+    def _style(self, module: Module) -> str:
+        if module.record:
+            return "dict" if module.kind == "parallel" else "named"
+        numbers = [each.name for each in self.children(module)]
+        return "list" if numbers == [str(at) for at in range(len(numbers))] else "dict"
+
+    def reach(self, node: Expression, parent: Module, child: Module) -> Expression:
+        """The expression for a child of what `node` is."""
+        style = self.style(parent)
+        if style == "list":
+            return index(node, int(child.name))
+        if style == "dict":
+            return index(node, child.name)
+        if plain(child.name):
+            return Attribute(node, child.name)
+        if child.name in TAKEN:
+            return index(Attribute(node, "_modules"), child.name)
+        return method(node, "get_submodule", child.name)
+
+
+def holds_weights(module: Module) -> bool:
+    """Whether there is anything of the state-dict in it."""
+    return bool(module.weights) or any(map(holds_weights, module.children))
+
+
+def plain_module(model: Model, step: Step) -> Expression | None:
+    """How the module of a step is built, in numbers."""
+    ordered, named = by_port(step, [model.type(each) for each in step.inputs])
+    return step.op.module(*ordered, **named)
+
+
+@dataclass
+class Home:
+    """The class at hand. `words` are the parameters it may have; `ran` the modules that its forward runs.
+
+    `dropped` are the words that some line left out although an argument has them: their value is fixed in this class.
+    """
+
+    plan: Plan
+    tree: Tree
+    module: Module
+    trace: Trace
+    words: Mapping[str, Word]
+    ran: set[int] = field(default_factory=set)
+    dropped: set[str] = field(default_factory=set)
+
+    def access(self, module: Module) -> Expression:
+        """`self.layer1[0].conv1`."""
+        self.ran.add(id(module))
+        node: Expression = Name("self")
+        parent = self.module
+        for child in self.tree.way(self.module, module):
+            node = self.tree.reach(node, parent, child)
+            parent = child
+        return node
+
+    def holds(self, key: str) -> bool:
+        return not self.module.path or key.startswith(self.module.path + ".")
+
+    def weight_at(self, key: str) -> Expression:
+        """`self.wte.weight` for a key of the state-dict."""
+        path, _, name = key.rpartition(".")
+        owner = self.access(self.tree.paths[path])
+        return Attribute(owner, name) if plain(name) else method(owner, "get_parameter", name)
+
+    def weight(self, tensor: ValueId) -> Expression:
+        """A declared weight, or a layer's weight used as a tensor, in the shape the spec gives it."""
+        found = self.plan.model.values[tensor]
+        if not found.key or not self.holds(found.key):
+            raise CannotPrint(f"the tensor `{found.name or tensor}` cannot be reached inside `{self.module.path}`")
+        node = self.weight_at(found.key)
+        path, _, name = found.key.rpartition(".")
+        stored = self.tree.paths[path].weights[name].shape
+        shape = self.trace.type(tensor).shape
+        return node if tuple(stored) == tuple(shape) else method(node, "reshape", *shape)
+
+    def weighted(self, module: Module) -> bool:
+        return bool(module.weights)
+
+    def module_of(self, step: Step) -> Expression | None:
+        """How the module of a step is built, in the words of this class."""
+        ordered, named = by_port(step, [self.trace.type(self.plan.seen(each)) for each in step.inputs])
+        op = self.trace.ops.get(step.index, step.op)
+        node = op.module(*ordered, **named)
+        changes = {name: getattr(op, name) for name in step.expressions if op is not step.op}
+        for name, found in changes.items():
+            if isinstance(node, Call) and isinstance(found, Traced | TracedFloat) and not _speaks(node, found):
+                bolder = op.but(**{name: type(found)(found + 1, found.node)}).module(*ordered, **named)
+                node = _with_keyword(node, bolder, found.node)
+        return node
+
+    def support(self, name: str) -> str:
+        from specc.code.names import camel_case
+
+        return camel_case(name)
+
+    def left_out(self, node: Any, number: Any) -> None:
+        """Note the words of an argument that a line does not show."""
+        said = set(names(node))
+        self.dropped.update(each for each in words_in(number) if each not in said)
+
+
+def words_in(number: Any) -> set[str]:
+    """The names in a value, in whatever it is nested."""
+    if isinstance(number, tuple) and not hasattr(number, "node"):
+        return {name for each in number for name in words_in(each)}
+    node = getattr(number, "node", None)
+    return set(names(node)) if isinstance(node, Expression) else set()
+
+
+def _speaks(node: Expression, number: Traced | TracedFloat) -> bool:
+    return set(names(number.node)) <= set(names(node))
+
+
+def _with_keyword(node: Call, bolder: Expression | None, words: Expression) -> Call:
+    """The call with the one argument that was left out because it is at its default now, but need not be elsewhere."""
+    if not isinstance(bolder, Call) or bolder.function != node.function or bolder.arguments != node.arguments:
+        return node
+    more = [(name, each) for name, each in bolder.keywords if name not in dict(node.keywords)]
+    fewer = tuple(each for each in bolder.keywords if each not in more)
+    if fewer != node.keywords or len(more) != 1 or more[0][1] != words:
+        return node
+    return bolder
+
+
+def built(kind: str, children: Iterable[Expression]) -> Expression:
+    return call(kind, *children)
+
+
+def values_of(arguments: Iterable[Any]) -> list[Expression]:
+    return [value(each) for each in arguments]

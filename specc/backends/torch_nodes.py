@@ -1,0 +1,119 @@
+"""Reading and changing Python nodes: the names in them, their length, and putting expressions in the place of names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+from functools import cache
+from typing import Any
+
+from specc.code.nodes import Binary, Expression, Literal, Name, Unary, formula
+from specc.code.printer import print_expression
+from specc.code.traced import Traced, TracedFloat
+from specc.sizes.dim import Dim, Size, symbol
+
+LONGEST = 4  # names and numbers in an expression that stands for one number
+
+
+def names(node: Any) -> Iterator[str]:
+    """The bare names in a node, each as often as it occurs: `nn.Conv2d(3, width, 3)` has nn and width."""
+    if isinstance(node, Name):
+        yield node.name
+    elif isinstance(node, tuple):
+        for each in node:
+            yield from names(each)
+    elif hasattr(node, "__dataclass_fields__"):
+        for name in _fields(type(node)):
+            yield from names(getattr(node, name))
+
+
+def replaced(node: Any, by: Mapping[str, Expression]) -> Any:
+    """The node with expressions in the place of names."""
+    if isinstance(node, Name):
+        return by.get(node.name, node)
+    if isinstance(node, tuple):
+        return tuple(replaced(each, by) for each in node)
+    if not hasattr(node, "__dataclass_fields__"):
+        return node
+    return type(node)(*(replaced(getattr(node, name), by) for name in _fields(type(node))))
+
+
+@cache
+def _fields(kind: type) -> tuple[str, ...]:
+    return tuple(each.name for each in fields(kind))
+
+
+def width(node: Expression) -> int:
+    """How long it is on one line."""
+    return len(print_expression(node))
+
+
+class TracedTuple(tuple[Any, ...]):
+    """A list of numbers in every use, with the name it goes by."""
+
+    node: Expression
+
+    @classmethod
+    def of(cls, items: tuple[Any, ...], node: Expression) -> TracedTuple:
+        found = cls(items)
+        found.node = node
+        return found
+
+
+def simplified(number: Traced | TracedFloat) -> Any:
+    """The number with the shorter of its own expression and the normal form; plain where both are too long to read.
+
+    `2 * growth + growth` becomes `3 * growth`.
+    """
+    node = _simplified(number.node)
+    if node is None:
+        return int(number) if isinstance(number, int) else float(number)
+    return type(number)(number, node)
+
+
+@cache
+def _simplified(node: Expression) -> Expression | None:
+    if _leaves(node) > 1:
+        try:
+            size = _size(node)
+        except (ArithmeticError, TypeError):
+            size = None
+        if isinstance(size, Dim):
+            normal = formula(str(size))
+            node = normal if _leaves(normal) < _leaves(node) else node
+    return node if _leaves(node) <= LONGEST else None
+
+
+def _size(node: Expression) -> Size | None:
+    """The same as a polynomial; None if it is none."""
+    if isinstance(node, Name):
+        return symbol(node.name)
+    if isinstance(node, Literal) and isinstance(node.value, int):
+        return node.value
+    if isinstance(node, Unary) and node.operator == "-":
+        inner = _size(node.operand)
+        return None if inner is None else -inner
+    if isinstance(node, Binary) and node.operator in ("+", "-", "*", "//"):
+        left, right = _size(node.left), _size(node.right)
+        if left is None or right is None:
+            return None
+        match node.operator:
+            case "+":
+                return left + right
+            case "-":
+                return left - right
+            case "*":
+                return left * right
+            case "//":
+                return left // right
+    return None
+
+
+def _leaves(node: Any) -> int:
+    if isinstance(node, Name | Literal):
+        return 1
+    if isinstance(node, tuple):
+        return sum(map(_leaves, node))
+    if hasattr(node, "__dataclass_fields__"):
+        return sum(_leaves(getattr(node, name)) for name in _fields(type(node)))
+    return 0

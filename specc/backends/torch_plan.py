@@ -1,0 +1,219 @@
+"""What emission must know of a model before it prints a line: heads to undo, and which tensors cross which bodies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from specc.model.graph import Declared, Frame, Model, Module, Port, Step, ValueId
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """An output whose last step is left to `forward`: `logits` gives the input of that step."""
+
+    step: Step
+    logits: ValueId
+
+
+@dataclass(slots=True)
+class Crossing:
+    """The tensors that cross the border of a body, in the order of the text.
+
+    `inputs` are those that are handed in and used: of the frame's own inputs, then of tensors made outside.
+    `outputs` are the result, then what later lines outside use of the inside.
+    """
+
+    inputs: tuple[ValueId, ...]
+    outputs: tuple[ValueId, ...]
+
+
+@dataclass
+class Plan:
+    """The model as emission sees it."""
+
+    model: Model
+    heads: dict[str, Head] = field(default_factory=dict)
+    left_out: set[int] = field(default_factory=set)
+    instead: dict[ValueId, ValueId] = field(default_factory=dict)
+    crossings: dict[int, Crossing] = field(default_factory=dict)
+    needed: set[ValueId] = field(default_factory=set)
+    training: set[ValueId] = field(default_factory=set)
+    frames: dict[int, list[Frame]] = field(default_factory=dict)
+
+    def wanted(self, port: Port) -> ValueId:
+        """The tensor that `logits` gives for an output."""
+        head = self.heads.get(port.name)
+        return head.logits if head else self.seen(port.value)
+
+    def seen(self, value: ValueId) -> ValueId:
+        """The tensor itself, or its logits where the head that makes it was left out."""
+        return self.instead.get(value, value)
+
+    def results(self, frame: Frame) -> tuple[ValueId, ...]:
+        if frame.result is None:
+            return ()
+        found = frame.result if isinstance(frame.result, tuple) else (frame.result,)
+        return tuple(self.seen(each) for each in found)
+
+    def items(self, frame: Frame) -> Iterator[Step | Frame | Declared]:
+        """What stands in a body, without the heads that are left out."""
+        for item in frame.items:
+            if not isinstance(item, Step) or item.index not in self.left_out:
+                yield item
+
+    def crossing(self, frame: Frame) -> Crossing:
+        return self.crossings[id(frame)]
+
+
+def plan(model: Model) -> Plan:
+    """Work out everything that does not depend on how it is written."""
+    found = Plan(model)
+    for port in model.outputs:
+        _find_head(found, port)
+    _find_uses(found)
+    _Borders(found).work_out()
+    return found
+
+
+def output_name(model: Model, port: Port) -> str:
+    """What an output is called in the module, in JSON and in ONNX alike."""
+    return port.name or "output"
+
+
+def _find_head(plan: Plan, port: Port) -> None:
+    value = plan.model.values[port.value]
+    step = None if value.step is None else plan.model.steps[value.step]
+    if step is None or not step.op.undone or step.outputs[0] != port.value:
+        return
+    plan.heads[port.name] = Head(step, step.inputs[0])
+    users = [each for each in plan.model.steps if port.value in each.inputs]
+    if not users:
+        plan.left_out.add(step.index)
+        plan.instead[port.value] = step.inputs[0]
+
+
+def _find_uses(plan: Plan) -> None:
+    """Which tensors any output needs, and which only the outputs of training need."""
+    deployed = _behind(plan, [plan.wanted(port) for port in plan.model.outputs if not port.training])
+    everything = _behind(plan, [plan.wanted(port) for port in plan.model.outputs])
+    plan.needed = everything
+    plan.training = everything - deployed
+
+
+def _behind(plan: Plan, values: list[ValueId]) -> set[ValueId]:
+    found = set(values)
+    for step in reversed(plan.model.steps):
+        if step.index not in plan.left_out and not found.isdisjoint(step.outputs):
+            found.update(plan.seen(each) for each in step.inputs)
+    return found
+
+
+class _Borders:
+    """One walk over all frames: where each tensor is made, and in which bodies it is used."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.made: dict[ValueId, tuple[Frame, ...]] = {}
+        self.inputs: dict[int, dict[ValueId, None]] = {}
+        self.outputs: dict[int, dict[ValueId, None]] = {}
+
+    def work_out(self) -> None:
+        root = self.plan.model.root
+        for port in self.plan.model.inputs:
+            self.made[port.value] = (root,)
+        self._walk(root, ())
+        for port in self.plan.model.outputs:
+            self._use(self.plan.wanted(port), ())
+        for frames in self.plan.frames.values():
+            self._agree(frames)
+
+    def _walk(self, frame: Frame, around: tuple[Frame, ...]) -> None:
+        inside = (*around, frame)
+        self.inputs[id(frame)] = {}
+        self.outputs[id(frame)] = {}
+        self.plan.frames.setdefault(id(frame.module), []).append(frame)
+        for item in self.plan.items(frame):
+            if isinstance(item, Frame):
+                self._walk(item, inside)
+            elif isinstance(item, Declared):
+                self.made[item.value] = inside
+            else:
+                self._step(item, inside)
+        for value in self.plan.results(frame):
+            self._use(value, inside)
+
+    def _step(self, step: Step, inside: tuple[Frame, ...]) -> None:
+        live = not self.plan.needed.isdisjoint(step.outputs)
+        for value in step.inputs if live else ():
+            self._use(self.plan.seen(value), inside)
+        for value in step.outputs:
+            self.made[value] = inside
+
+    def _use(self, value: ValueId, inside: tuple[Frame, ...]) -> None:
+        maker = self.made.get(value) or self._holder(value, inside)
+        shared = 0
+        while shared < min(len(maker), len(inside)) and maker[shared] is inside[shared]:
+            shared += 1
+        for frame in inside[shared:]:
+            self.inputs[id(frame)].setdefault(value)
+        for frame in maker[shared:]:
+            self.outputs[id(frame)].setdefault(value)
+
+    def _holder(self, value: ValueId, inside: tuple[Frame, ...]) -> tuple[Frame, ...]:
+        """A weight used as a tensor is at hand wherever its module is."""
+        key = self.plan.model.values[value].key
+        depth = 0
+        for at, frame in enumerate(inside, 1):
+            if _holds(frame.module, key):
+                depth = at
+        return inside[:depth]
+
+    def _agree(self, frames: list[Frame]) -> None:
+        """All uses of one module hand in and out the same tensors, by place."""
+        first, *others = frames
+        inputs = [_in_order(frame, self.inputs[id(frame)]) for frame in frames]
+        outputs = [self._given_out(frame) for frame in frames]
+        if others:
+            inputs = _by_place(frames, inputs)
+            outputs = _by_place(frames, outputs)
+        for frame, into, out in zip(frames, inputs, outputs, strict=True):
+            self.plan.crossings[id(frame)] = Crossing(tuple(into), tuple(out))
+
+    def _given_out(self, frame: Frame) -> list[ValueId]:
+        results = self.plan.results(frame)
+        return [*results, *(each for each in self.outputs[id(frame)] if each not in results)]
+
+
+def _holds(module: Module, key: str) -> bool:
+    return not module.path or key.startswith(module.path + ".")
+
+
+def _in_order(frame: Frame, used: dict[ValueId, None]) -> list[ValueId]:
+    own = [each for each in dict.fromkeys(frame.inputs) if each in used]
+    return own + [each for each in used if each not in own]
+
+
+def _by_place(frames: list[Frame], found: list[list[ValueId]]) -> list[list[ValueId]]:
+    """The union over several uses of one module of what crosses its border, each in its own tensors."""
+    places = [_places(frame) for frame in frames]
+    union: dict[object, None] = {}
+    for place, values in zip(places, found, strict=True):
+        union.update((place.get(value, value), None) for value in values)
+    ways = [{where: value for value, where in place.items()} for place in places]
+    return [[way.get(where, where) for where in union] for way in ways]  # type: ignore[misc]
+
+
+def _places(frame: Frame) -> dict[ValueId, object]:
+    """Where a tensor arises in a body, the same for each use of it."""
+    found: dict[ValueId, object] = {value: ("input", at) for at, value in enumerate(frame.inputs)}
+
+    def visit(inner: Frame, path: tuple[int, ...]) -> None:
+        for at, item in enumerate(inner.items):
+            if isinstance(item, Frame):
+                visit(item, (*path, at))
+            elif isinstance(item, Step):
+                found.update((value, ("step", *path, at, port)) for port, value in enumerate(item.outputs))
+
+    visit(frame, ())
+    return found

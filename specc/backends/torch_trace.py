@@ -1,0 +1,178 @@
+"""What a class says in its own words: the arguments and sizes of its steps while its parameters are still names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from specc.backends.torch_plan import Plan
+from specc.catalogue.op import Op, TensorType
+from specc.code.nodes import Traced
+from specc.model.elaborate.evaluate import Evaluator
+from specc.model.elaborate.scope import Label, Scope, TensorRef, retraced
+from specc.model.graph import Declared, Frame, Step, ValueId
+from specc.syntax import tree
+from specc.text.diagnostics import SpecError
+
+Bindings = Mapping[str, Any]
+
+
+class Trace:
+    """One class's view of its steps. `types`, `ops`, `arguments` and `shapes` hold Traced ints where it has words.
+
+    `simplify` shortens what arithmetic made of a number, or gives the plain number where no words are short enough.
+    """
+
+    def __init__(self, plan: Plan, frame: Frame, bindings: Bindings, simplify: Callable[[Traced], int]) -> None:
+        self.plan = plan
+        self.simplify = simplify
+        self.types: dict[ValueId, TensorType] = {}
+        self.ops: dict[int, Op] = {}
+        self.arguments: dict[int, dict[str, Any]] = {}
+        self.shapes: dict[str, tuple[Any, ...]] = {}
+        self.lost: list[tuple[tree.Expr, Scope]] = []
+
+    def type(self, value: ValueId) -> TensorType:
+        return self.types.get(value) or self.plan.model.type(value)
+
+    # -------------------------------------------------------------------------------------------------- the walk
+    def walk(self, frame: Frame, view: _View) -> None:
+        for item in frame.items:
+            if isinstance(item, Step):
+                self._step(item, view)
+            elif isinstance(item, Frame):
+                self._frame(item, view)
+            else:
+                self._declared(item, frame, view)
+
+    def _frame(self, frame: Frame, view: _View) -> None:
+        if frame.definition is None:
+            self.walk(frame, view)
+            return
+        arguments = {
+            name: self._again(frame.expressions.get(name), value, frame.caller, view) for name, value in frame.given.items()
+        }
+        self.arguments[id(frame)] = arguments
+        self.walk(frame, self.view(frame, arguments))
+
+    def view(self, frame: Frame, arguments: Bindings) -> _View:
+        """The names of a block's frame, bound to what is known of them here."""
+        found = dict(arguments)
+        found.update(self._signature(frame))
+        if frame.scope is not None:
+            for name, bound in frame.scope.names.items():
+                if (shadow := self._tensor(bound)) is not bound:
+                    found[name] = shadow
+        return _View(frame.scope, {name: value for name, value in found.items() if traced(value)})
+
+    def _signature(self, frame: Frame) -> dict[str, Any]:
+        block = frame.definition
+        if not isinstance(block, tree.Block) or block.signature is None or not frame.inputs:
+            return {}
+        shape = self.type(frame.inputs[0]).shape
+        names = block.signature.takes.items
+        found = {}
+        for at, each in enumerate(names):
+            if isinstance(each, tree.Star):
+                break
+            if isinstance(each, tree.Name) and at < len(shape):
+                found[each.name] = shape[at]
+        return found
+
+    def _tensor(self, bound: Any) -> Any:
+        tensor = bound.tensor if isinstance(bound, Label) else bound
+        if not isinstance(tensor, TensorRef) or tensor.id not in self.types:
+            return bound
+        return TensorRef(tensor.id, self.types[tensor.id], tensor.module, tensor.further)
+
+    def _step(self, step: Step, view: _View) -> None:
+        changes = {}
+        for name, expression in step.expressions.items():
+            value = getattr(step.op, name, None)
+            found = self._again(expression, value, step.scope, view, step.op.fields[name].kind.words)
+            if traced(found):
+                changes[name] = found
+        op = step.op.but(**changes) if changes else step.op
+        if changes:
+            self.ops[step.index] = op
+        inputs = [self.type(each) for each in step.inputs]
+        if changes or any(each in self.types for each in step.inputs):
+            self._outputs(step, op, inputs)
+
+    def _outputs(self, step: Step, op: Op, inputs: list[TensorType]) -> None:
+        ordered, named = by_port(step, inputs)
+        given = op.gives(*ordered, **named)
+        for value, found in zip(step.outputs, given if isinstance(given, tuple) else (given,), strict=True):
+            real = self.plan.model.type(value)
+            shape = tuple(self._reconciled(*pair) for pair in zip(found.shape, real.shape, strict=True))
+            if traced(shape):
+                self.types[value] = real.to(*shape)
+
+    def _declared(self, item: Declared, frame: Frame, view: _View) -> None:
+        real = self.plan.model.type(item.value).shape
+        scope = frame.scope or item.node and view.stop
+        if scope is None or not view.bindings:
+            return
+        shape = self._again(item.node.shape, real, scope, view)
+        if traced(shape):
+            self.shapes[item.key] = shape
+            self.types[item.value] = self.plan.model.type(item.value).to(*shape)
+
+    # ------------------------------------------------------------------------------------------- one expression
+    def _again(
+        self, expression: tree.Expr | None, value: Any, scope: Scope | None, view: _View, words: tuple[str, ...] = ()
+    ) -> Any:
+        """The value once more, with names in it where the expression has some; the plain value wherever in doubt."""
+        if expression is None or scope is None or not view.bindings or not has_whole(value):
+            return value
+        try:
+            found = Evaluator(None).evaluate(expression, view.scope(scope), words)
+        except SpecError:
+            found = value
+        result = self._reconciled(found, value)
+        if not traced(result):
+            self.lost.append((expression, scope))
+        return result
+
+    def _reconciled(self, found: Any, value: Any) -> Any:
+        if isinstance(value, tuple) and isinstance(found, tuple | range) and len(found) == len(value):
+            return tuple(self._reconciled(*pair) for pair in zip(found, value, strict=True))
+        if isinstance(found, Traced) and isinstance(value, int) and not isinstance(value, bool) and found == value:
+            return self.simplify(found)
+        return value
+
+
+class _View:
+    """The scope of a block's frame with its names bound anew; copies of inner scopes are made once."""
+
+    def __init__(self, stop: Scope | None, bindings: Bindings) -> None:
+        self.stop = stop
+        self.bindings = bindings
+        self.copies: dict[int, Scope] = {}
+
+    def scope(self, scope: Scope) -> Scope:
+        found = self.copies.get(id(scope))
+        if found is None:
+            found = self.copies[id(scope)] = retraced(scope, self.stop, self.bindings) if self.stop else scope
+        return found
+
+
+def by_port(step: Step, values: list[Any]) -> tuple[list[Any], dict[str, Any]]:
+    """Inputs by position and by name, as the methods of an op take them; tied weights are no inputs."""
+    ordered = [value for value, port in zip(values, step.ports, strict=True) if not port]
+    named = {port: value for value, port in zip(values, step.ports, strict=True) if port and port != "weight"}
+    return ordered, named
+
+
+def traced(value: Any) -> bool:
+    """Whether there is a name in a value."""
+    if isinstance(value, TensorRef):
+        return value.type is not None and traced(value.type.shape)
+    return isinstance(value, Traced) or (isinstance(value, tuple) and any(map(traced, value)))
+
+
+def has_whole(value: Any) -> bool:
+    """Whether there is a whole number in a value, which may carry a name."""
+    if isinstance(value, tuple):
+        return any(map(has_whole, value))
+    return isinstance(value, int) and not isinstance(value, bool)

@@ -1,0 +1,1 @@
+"""Every op and setting, declared once."""

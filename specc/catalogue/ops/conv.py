@@ -1,0 +1,202 @@
+"""Convolution in one, two and three dimensions, also with a table of the channels that are joined."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from math import prod
+from typing import TYPE_CHECKING, Annotated, Any
+
+from specc.catalogue.arguments import Flag, KeywordOnly, Padding, Positive, Table, Window, choice, optional
+from specc.catalogue.entry import Case, Misfit, Wrong
+from specc.catalogue.op import Reach, Rule, TensorType, WeightedOp, WeightSpec
+from specc.catalogue.ops import windows
+from specc.catalogue.ops.fitting import window_rules
+from specc.catalogue.ops.kernels import bias_of, given, group_rules, together
+from specc.catalogue.ops.padded import onnx_pad, same_widths, torch_pad
+from specc.catalogue.ops.windows import Axis, axes_of
+from specc.code.nodes import Expression, call, value
+from specc.sizes.conditions import Compare
+from specc.sizes.dim import Dim, Size, product
+
+if TYPE_CHECKING:
+    from specc.catalogue.lowering import OnnxGraph, OnnxValue, TorchContext, TorchValue
+
+class Conv(WeightedOp):
+    """Convolution over every axis after the channels (cross-correlation, as in PyTorch)."""
+
+    name = "conv"
+    takes = "c *s"
+    layout = "first"
+
+    channels: Positive
+    """How many channels it makes."""
+    kernel: Window
+    """Size of the window: one number for all axes, or a list with one per axis."""
+    _: KeywordOnly
+    stride: Window = 1
+    """How far the window moves."""
+    padding: Padding = 0
+    """Zeros around the input: a number, `[before, after]` per axis, `same` (the output has size `ceil(n / stride)`, an odd
+    rest goes behind), `valid` (none), `full` (the dilated kernel less 1 on each side) or `causal` (all of that before)."""
+    dilation: Window = 1
+    """Distance between the places that one window sees."""
+    groups: Positive = 1
+    """Parts into which the channels are split; each part of the output sees one part of the input."""
+    bias: Flag = True
+    """Whether a learned number is added to each channel."""
+    table: optional(Table) = None  # type: ignore[valid-type]
+    """For each output channel the list of input channels that it sees; one kernel is stored per link."""
+    weight_norm: Flag = False
+    """Not there yet; refused where it is true."""
+    fit: Annotated[str, choice("exact", "down")] = "exact"
+    """What to do where the last window would leave out input: refuse (`exact`), or leave it out (`down`)."""
+
+    cases = (
+        Case("conv(64, 7, stride=2, padding=3, bias=false)", "[3, 224, 224] -> [64, 112, 112]", 9_408, 118_013_952),
+        Case("conv(8, 3, padding=1)", "[4, H, W] -> [8, H, W]", 296, "288*H*W"),
+        Case("conv(8, 3)", "[4, 9] -> [8, 7]", 104, 672),
+        Case("conv(6, 3, padding=same)", "[2, 5, 6, 7] -> [6, 5, 6, 7]", 330, 68_040),
+        Case("conv(4, [1, 4], padding=same)", "[3, 5, 9] -> [4, 5, 9]", 52),
+        Case("conv(4, 3, stride=2, padding=same)", "[3, 7, 8] -> [4, 4, 4]", 112),
+        Case("conv(4, 3, stride=2, padding=same, bias=false)", "[3, H, W] -> [4, (H + 1)//2, (W + 1)//2]", 108),
+        Case("conv(4, 2, stride=3, padding=same)", "[3, L] -> [4, (L + 2)//3]", 28),
+        Case("conv(4, 3, stride=2, dilation=2, padding=same)", "[3, L] -> [4, (L + 1)//2]", 40),
+        Case("conv(4, 3, padding=valid)", "[3, H, W] -> [4, H - 2, W - 2]", 112),
+        Case("conv(4, 3, padding=full, dilation=2)", "[3, H, 6] -> [4, H + 4, 10]", 112),
+        Case("conv(4, 3, padding=causal, dilation=2)", "[3, L] -> [4, L]", 40),
+        Case("conv(4, 3, padding=[[0, 2], 1])", "[3, 6, 6] -> [4, 6, 6]", 112),
+        Case("conv(6, 3, groups=3, padding=1)", "[3, 6, 6] -> [6, 6, 6]", 60, 1_944),
+        Case("conv(8, 3, groups=4)", "[4, 6, 6, 6] -> [8, 4, 4, 4]", 224),
+        Case("conv(3, 2, table=[[0, 1], [1], [0, 1, 2]])", "[3, 5, 5] -> [3, 4, 4]", 27, 384),
+        Case("conv(2, 3, padding=1, table=[[2], [0, 3]], bias=false)", "[4, L] -> [2, L]", 9, "9*L"),
+        Case("conv(8, 3, stride=3, fit=down)", "[4, 7, 7] -> [8, 2, 2]", 296),
+        Case("conv(8, 1, stride=2)", "[4, 7, 8] -> [8, 4, 4]", 40),
+        Wrong("conv(8, 9)", "[3, 4, 4]", "window-too-large", at="kernel"),
+        Wrong("conv(8, 3, dilation=4)", "[3, 8]", "window-too-large", at="kernel"),
+        Wrong("conv(8, 3, stride=3)", "[3, 7, 7]", "window-does-not-fit"),
+        Wrong("conv(8, 3, padding=causal, stride=2)", "[3, 4]", "window-does-not-fit"),
+        Wrong("conv(8, 3, groups=2)", "[3, 7, 7]", "groups-do-not-divide", at="groups"),
+        Wrong("conv(9, 3, groups=2)", "[4, 7, 7]", "groups-do-not-divide", at="groups"),
+        Wrong("conv(8, [3, 3])", "[3, 7]", "bad-argument", at="kernel"),
+        Wrong("conv(8, 3, weight_norm=true)", "[3, 7]", "unsupported-argument", at="weight_norm"),
+        Wrong("conv(3, 3, table=[[0], [1]])", "[3, 7]", "bad-argument", at="table"),
+        Wrong("conv(2, 3, table=[[0], [3]])", "[3, 7]", "bad-argument", at="table"),
+        Wrong("conv(2, 3, table=[[0], [1, 1]])", "[3, 7]", "bad-argument", at="table"),
+        Wrong("conv(8, 3)", "[12]", "wrong-rank"),
+        Wrong("conv(8, 0)", "[3, 7]", "bad-argument", at="kernel"),
+    )
+
+    def rules(self, x: TensorType) -> Iterable[Rule]:  # type: ignore[override]
+        if self.weight_norm:
+            message = "`weight_norm` is not supported yet"
+            raise Misfit("unsupported-argument", message, "leave it out", argument="weight_norm")
+        yield from group_rules(self.groups, x.channels, self.channels)
+        if self.table is not None:
+            yield from self._table_rules(x.channels)
+        yield from window_rules(self, x)
+
+    def _table_rules(self, channels: Size) -> Iterable[Rule]:
+        def refuse(message: str, help: str = "") -> Misfit:
+            return Misfit("bad-argument", message, help, argument="table")
+
+        if self.groups != 1:
+            raise refuse("a `table` says which channels are joined, so `groups` cannot", "leave out one of the two")
+        if len(self.table) != self.channels:
+            raise refuse(f"`table` has {len(self.table)} lists for {self.channels} channels", "give one per output channel")
+        twice = next((row for row in self.table if len(set(row)) != len(row)), None)
+        if twice is not None:
+            raise refuse(f"`table` names an input channel twice in {list(twice)}")
+        last = max(max(row) for row in self.table)
+        if isinstance(channels, Dim) or channels <= last:
+            predicate = Compare(channels, ">", last) if isinstance(channels, Dim) else False
+            message = f"`table` names input channel {last}, and there are {channels}"
+            yield Rule(predicate, refuse(message, "channels are counted from 0"))
+
+    def gives(self, x: TensorType) -> TensorType:  # type: ignore[override]
+        return x.to(self.channels, *(axis.out for axis in axes_of(self, x)))
+
+    def weights(self, x: TensorType) -> Mapping[str, WeightSpec]:  # type: ignore[override]
+        kernel = windows.kernel_of(self, len(x.spatial))
+        each = prod(kernel)
+        if self.table is None:
+            fan_in = x.channels // self.groups * each
+            found = {"weight": WeightSpec((self.channels, x.channels // self.groups, *kernel), fan_in=fan_in)}
+        else:
+            fan_in = max(len(row) for row in self.table) * each
+            found = {"weight": WeightSpec((self._links, *kernel), fan_in=fan_in)}
+        return found | bias_of(self.bias, self.channels, fan_in)
+
+    @property
+    def _links(self) -> int:
+        return sum(len(row) for row in self.table)
+
+    def macs(self, x: TensorType, *, y: TensorType) -> Size:  # type: ignore[override]
+        links = self.channels * (x.channels // self.groups) if self.table is None else self._links
+        return links * prod(windows.kernel_of(self, len(x.spatial))) * product(y.spatial)
+
+    def reach(self, x: TensorType) -> tuple[Reach, ...]:  # type: ignore[override]
+        return tuple(Reach(axis.extent, axis.stride) for axis in axes_of(self, x))
+
+    def module(self, x: TensorType) -> Expression:  # type: ignore[override]
+        rank = len(x.spatial)
+        named = given(rank, stride=(self.stride, 1), padding=(self._own_padding(x), 0), dilation=(self.dilation, 1))
+        named |= {} if self.bias else {"bias": False}
+        if self.table is not None:
+            return call("TableConv", value(x.channels), value(self.table), windows.kernel_of(self, rank), **named)
+        named |= {} if self.groups == 1 else {"groups": value(self.groups)}
+        return call(f"nn.Conv{rank}d", value(x.channels), value(self.channels), value(self.kernel), **named)
+
+    def _own_padding(self, x: TensorType) -> Any:
+        """The padding as PyTorch's module takes it; 0 where the input is padded before it."""
+        axes = axes_of(self, x)
+        if self.padding == "same" and all(axis.stride == 1 for axis in axes) and self.table is None:
+            return "same"
+        if self._pads_first(axes):
+            return 0
+        return self.padding if isinstance(self.padding, int) else together(tuple(axis.before for axis in axes))
+
+    def _pads_first(self, axes: tuple[Axis, ...]) -> bool:
+        """Whether the padding differs before and after, or is only known at run time."""
+        if self.padding == "same" and all(axis.stride == 1 for axis in axes) and self.table is None:
+            return False
+        known = all(isinstance(axis.before, int) and isinstance(axis.after, int) for axis in axes)
+        return not known or any(axis.before != axis.after for axis in axes)
+
+    def torch(self, t: TorchContext, x: TorchValue) -> Expression:  # type: ignore[override]
+        if self.table is not None:
+            t.support("table_conv")
+        axes = axes_of(self, x.type)
+        return t.run(torch_pad(t, x, same_widths(t, x, axes)) if self._pads_first(axes) else x)
+
+    def onnx(self, g: OnnxGraph, x: OnnxValue) -> OnnxValue:  # type: ignore[override]
+        axes = axes_of(self, x.type)
+        weights = [self._dense(g, x.type) if self.table is not None else g.weight("weight")]
+        weights += [g.weight("bias")] if self.bias else []
+        attributes: dict[str, Any] = {
+            "kernel_shape": [axis.kernel for axis in axes],
+            "strides": [axis.stride for axis in axes],
+            "dilations": [axis.dilation for axis in axes],
+            "group": self.groups,
+        }
+        if all(isinstance(axis.before, int) and isinstance(axis.after, int) for axis in axes):
+            attributes["pads"] = [*(axis.before for axis in axes), *(axis.after for axis in axes)]
+        elif all(axis.fit == "same" and axis.dilation == 1 and axis.kernel >= axis.stride for axis in axes):
+            attributes["auto_pad"] = "SAME_UPPER"  # onnxruntime refuses it for dilations and is wrong for gaps
+        else:
+            x = onnx_pad(g, x, [(axis.before, axis.after) for axis in axes])
+        return g.node("Conv", x, *weights, **attributes)
+
+    def _dense(self, g: OnnxGraph, x: TensorType) -> OnnxValue:
+        """The kernel of an ordinary convolution, with zeros where the table has no link."""
+        assert self.table is not None
+        rows = [at for at, row in enumerate(self.table) for _ in row]
+        columns = [channel for row in self.table for channel in row]
+        shape = (self.channels, x.channels, *windows.kernel_of(self, len(x.spatial)))
+
+        def compute(weights: Mapping[str, Any]) -> Any:
+            dense = weights["weight"][:1].repeat(prod(shape[:2]), 0).reshape(shape)
+            dense[:] = 0
+            dense[rows, columns] = weights["weight"]
+            return dense
+
+        return g.new_weight("weight_dense", WeightSpec(shape), compute)

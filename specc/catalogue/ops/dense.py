@@ -1,0 +1,131 @@
+"""Dense layers: every feature from every feature of the last axis, and a row of numbers for each whole number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from specc.catalogue.arguments import Count, Flag, KeywordOnly, Positive, optional
+from specc.catalogue.axes import shape
+from specc.catalogue.entry import Case, Misfit, Wrong
+from specc.catalogue.op import EVERYTHING, Reach, Rule, TensorType, WeightedOp, WeightSpec
+from specc.code.nodes import call
+from specc.sizes.dim import Size, product
+
+if TYPE_CHECKING:
+    from specc.catalogue.lowering import OnnxGraph, OnnxValue, TorchContext, TorchValue
+    from specc.code.nodes import Expression
+
+
+class Linear(WeightedOp):
+    """x W + b along the last axis."""
+
+    name = "linear"
+    takes = "* f"
+    batchless = True
+    layout = "last"
+    cases = (
+        Case("linear(10)", "[84] -> [10]", params=850, macs=840),
+        Case("linear(5, bias=false)", "[k] -> [5]", params="5*k", macs="5*k"),
+        Case("linear(8)", "[T, 4] -> [T, 8]", params=40, macs="32*T"),
+        Case("linear(8, transposed=true)", "[3, T, 4] -> [3, T, 8]", params=40, macs="96*T"),
+        Case("flatten -> linear(2)", "[4, 6, 6] -> [2]", params=290),
+        Wrong("linear(0)", "[4]", "bad-argument", at="features"),
+        Wrong("conv(8, 1) -> linear(10)", "[3, 8, 8]", "linear-after-window"),
+    )
+
+    features: Positive
+    """How many features it makes of the last axis."""
+    _: KeywordOnly
+    bias: Flag = True
+    """Whether a learned number is added to each feature."""
+    transposed: Flag = False
+    """Whether the weight is stored [in, out], as in GPT-2, and not [out, in]."""
+
+    def rules(self, *x: TensorType, **named: TensorType) -> Iterable[Rule]:
+        if x[0].layout == "first" and x[0].rank >= 2:
+            message = f"the channels of this tensor {shape(x[0].shape)} are on axis 0, and `{self.name}` works on the last axis"
+            help = f"flatten or rearrange it first; for every place alike write conv({self.features}, 1)"
+            raise Misfit("linear-after-window", message, help)
+        return ()
+
+    def gives(self, *x: TensorType, **named: TensorType) -> TensorType:
+        return x[0].to(*x[0].shape[:-1], self.features, layout="last")
+
+    def weights(self, *x: TensorType, **named: TensorType) -> Mapping[str, WeightSpec]:
+        taken: Size = x[0].last
+        sizes = (taken, self.features) if self.transposed else (self.features, taken)
+        found = {"weight": WeightSpec(sizes, fan_in=taken)}
+        return found | ({"bias": WeightSpec((self.features,), fan_in=taken, decays=False)} if self.bias else {})
+
+    def macs(self, *x: TensorType, y: TensorType, **named: TensorType) -> Size:
+        return product(x[0].shape) * self.features
+
+    def reach(self, *x: TensorType) -> tuple[Reach, ...] | str | None:
+        return EVERYTHING if x[0].rank == 1 else None
+
+    def module(self, *x: TensorType, **named: TensorType) -> Expression | None:
+        words = {} if self.bias else {"bias": False}
+        return call("TransposedLinear" if self.transposed else "nn.Linear", x[0].last, self.features, **words)
+
+    def torch(self, t: TorchContext, *x: TorchValue, **named: TorchValue) -> Expression:
+        if self.transposed:
+            t.support("transposed_linear")
+        return t.run(*x)
+
+    def onnx(self, g: OnnxGraph, *x: OnnxValue, **named: OnnxValue) -> OnnxValue:
+        bias = [g.weight("bias")] if self.bias else []
+        if x[0].type.rank == 1 and x[0].type.batched:
+            return g.node("Gemm", x[0], g.weight("weight"), *bias, transB=int(not self.transposed))  # type: ignore[no-any-return]
+        found: OnnxValue = g.node("MatMul", x[0], self._kernel(g, x[0].type))
+        return g.node("Add", found, *bias) if bias else found
+
+    def _kernel(self, g: OnnxGraph, x: TensorType) -> OnnxValue:
+        """The weight as [in, out]."""
+        if self.transposed:
+            return g.weight("weight")
+        kind = TensorType((x.last, self.features), batched=False)
+        return g.node("Transpose", g.weight("weight"), perm=[1, 0], type=kind)  # type: ignore[no-any-return]
+
+
+class Embedding(WeightedOp):
+    """A learned row of numbers for each whole number; the rows stand on a new last axis."""
+
+    name = "embedding"
+    takes = "*"
+    batchless = True
+    layout = "last"
+    dtypes = ("int",)
+    cases = (
+        Case("argmax(axis=0) -> embedding(100, 8)", "[5, T] -> [T, 8]", params=800),
+        Case("argmax(axis=0) -> embedding(10, 4, padding=0)", "[10] -> [4]", params=40),
+        Wrong("embedding(10, 4)", "[10]", "wrong-dtype"),
+        Wrong("argmax -> embedding(10, 4, padding=10)", "[5]", "bad-argument", at="padding"),
+    )
+
+    count: Positive
+    """How many whole numbers there are, from 0 to count - 1."""
+    features: Positive
+    """How many numbers a row has."""
+    _: KeywordOnly
+    padding: optional(Count) = None  # type: ignore[valid-type]
+    """The whole number that stands for no word: its row is zero and is not trained."""
+
+    def rules(self, *x: TensorType, **named: TensorType) -> Iterable[Rule]:
+        if self.padding is not None and self.padding >= self.count:
+            message = f"`padding` must be below the {self.count} numbers there are; this is {self.padding}"
+            raise Misfit("bad-argument", message, argument="padding")
+        return ()
+
+    def gives(self, *x: TensorType, **named: TensorType) -> TensorType:
+        return x[0].to(*x[0].shape, self.features, dtype="float", layout="last")
+
+    def weights(self, *x: TensorType, **named: TensorType) -> Mapping[str, WeightSpec]:
+        return {"weight": WeightSpec((self.count, self.features), init="normal", fan_in=self.count)}
+
+    def module(self, *x: TensorType, **named: TensorType) -> Expression | None:
+        words = {} if self.padding is None else {"padding_idx": self.padding}
+        return call("nn.Embedding", self.count, self.features, **words)
+
+    def onnx(self, g: OnnxGraph, *x: OnnxValue, **named: OnnxValue) -> OnnxValue:
+        return g.node("Gather", g.weight("weight"), x[0], axis=0)  # type: ignore[no-any-return]

@@ -1,0 +1,264 @@
+"""Pools over moving windows, and over all places at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from specc.catalogue.arguments import Flag, KeywordOnly, Pads, Window, choice, optional
+from specc.catalogue.entry import Case, Misfit, Wrong
+from specc.catalogue.op import EVERYTHING, Op, Reach, Rule, TensorType
+from specc.catalogue.ops.fitting import window_rules
+from specc.catalogue.ops.kernels import given, together
+from specc.catalogue.ops.padded import NEGATIVE_INFINITY, closing, closing_widths, onnx_pad, torch_pad
+from specc.catalogue.ops.windows import Axis, axes_of
+from specc.code.nodes import Binary, Expression, call, value
+from specc.sizes.conditions import Compare
+from specc.sizes.dim import Dim
+
+if TYPE_CHECKING:
+    from specc.catalogue.lowering import OnnxGraph, OnnxValue, TorchContext, TorchValue
+
+STRIDE = optional(Window, "kernel")
+FIT = Annotated[str, choice("exact", "down", "up")]
+
+
+class _Pool(Op):
+    """A pool over moving windows."""
+
+    takes = "c *s"
+    layout = "first"
+    fits_up: ClassVar[bool] = True
+    torch_name: ClassVar[str] = ""  # MaxPool
+    function: ClassVar[str] = ""  # max_pool
+
+    kernel: Any
+    stride: Any
+    padding: Any
+    dilation: Any = 1
+    fit: Any
+
+    def rules(self, x: TensorType) -> Iterable[Rule]:  # type: ignore[override]
+        for axis in axes_of(self, x):
+            most = max(axis.before, axis.after)  # type: ignore[type-var]
+            if most >= axis.extent:
+                message = f"`padding` {most} is not smaller than the window, which is {axis.extent} long"
+                raise Misfit("bad-argument", message, "a window must see some of the input", argument="padding")
+            if axis.dilation > 1 and most and (isinstance(axis.size, Dim) or axis.size < axis.dilation):
+                predicate = Compare(axis.size, ">=", axis.dilation) if isinstance(axis.size, Dim) else False
+                message = f"{axis.size} {axis.adjective}, dilation {axis.dilation}: a window would see padding only"
+                yield Rule(predicate, Misfit("window-too-large", message, argument="dilation"))
+        yield from window_rules(self, x)
+
+    def gives(self, x: TensorType) -> TensorType:  # type: ignore[override]
+        return x.to(x.channels, *(axis.out for axis in axes_of(self, x)))
+
+    def reach(self, x: TensorType) -> tuple[Reach, ...]:  # type: ignore[override]
+        return tuple(Reach(axis.extent, axis.stride) for axis in axes_of(self, x))
+
+    def _native(self, axes: tuple[Axis, ...]) -> bool:
+        """Whether PyTorch's own module takes this padding."""
+        return all(axis.before == axis.after and axis.before <= axis.kernel // 2 for axis in axes)  # type: ignore[operator]
+
+    def _arguments(self, axes: tuple[Axis, ...]) -> dict[str, Expression]:
+        rank = len(axes)
+        moves = {} if self.stride is None or self.stride == self.kernel else {"stride": value(self.stride)}
+        named = moves | given(rank, padding=(together(tuple(axis.before for axis in axes)), 0), dilation=(self.dilation, 1))
+        return named | ({"ceil_mode": value(True)} if self.fit == "up" else {})
+
+    def module(self, x: TensorType) -> Expression | None:  # type: ignore[override]
+        axes = axes_of(self, x)
+        if not self._native(axes):
+            return None
+        return call(f"nn.{self.torch_name}{len(axes)}d", value(self.kernel), **self._arguments(axes))
+
+    def torch(self, t: TorchContext, x: TorchValue) -> Expression:  # type: ignore[override]
+        axes = axes_of(self, x.type)
+        if not self._native(axes):
+            return self._padded_first(t, x, axes)
+        return t.function(f"F.{self.function}{len(axes)}d", x, value(self.kernel), **self._arguments(axes))
+
+    def _padded_first(self, t: TorchContext, x: TorchValue, axes: tuple[Axis, ...]) -> Expression:
+        raise NotImplementedError
+
+    def _unpadded(self, t: TorchContext, padded: Expression, rank: int, ceil: bool) -> Expression:
+        named = given(rank, dilation=(self.dilation, 1))
+        named |= {} if self.stride is None or self.stride == self.kernel else {"stride": value(self.stride)}
+        named |= {"ceil_mode": value(True)} if ceil else {}
+        return t.function(f"F.{self.function}{rank}d", padded, value(self.kernel), **named)
+
+    def _attributes(self, axes: tuple[Axis, ...]) -> dict[str, Any]:
+        return {
+            "kernel_shape": [axis.kernel for axis in axes],
+            "strides": [axis.stride for axis in axes],
+            "pads": [*(axis.before for axis in axes), *(axis.after for axis in axes)],
+            "ceil_mode": int(self.fit == "up"),
+        }
+
+
+class MaxPool(_Pool):
+    """The largest value in each window; padding never counts."""
+
+    name = "maxpool"
+    torch_name = "MaxPool"
+    function = "max_pool"
+
+    kernel: Window
+    """Size of the window: one number for all axes, or a list with one per axis."""
+    _: KeywordOnly
+    stride: STRIDE = None  # type: ignore[valid-type]
+    """How far the window moves; by default its own size."""
+    padding: Pads = 0
+    """Places around the input that never win: a number, or per axis a number or `[before, after]`."""
+    dilation: Window = 1
+    """Distance between the places that one window sees."""
+    fit: FIT = "exact"
+    """Where the last window would leave out input: refuse (`exact`), leave it out (`down`), or add a window that hangs over
+    the end (`up`)."""
+
+    cases = (
+        Case("maxpool(2)", "[4, 8, 6] -> [4, 4, 3]"),
+        Case("maxpool(2)", "[4, H, W] -> [4, H//2, W//2]"),
+        Case("maxpool(3, stride=2, padding=1)", "[64, 112, 112] -> [64, 56, 56]"),
+        Case("maxpool(3, stride=2)", "[4, 11] -> [4, 5]"),
+        Case("maxpool([1, 2, 2])", "[4, 5, 6, 8] -> [4, 5, 3, 4]"),
+        Case("maxpool(2, fit=down)", "[4, 7, 9] -> [4, 3, 4]"),
+        Case("maxpool(2, fit=up)", "[4, 7, 9] -> [4, 4, 5]"),
+        Case("maxpool(3, stride=2, fit=up)", "[4, H, 8] -> [4, H//2, 4]"),
+        Case("maxpool(3, stride=1, padding=1, dilation=2, fit=up)", "[2, 7, L] -> [2, 5, L - 2]"),
+        Case("maxpool(3, stride=1, padding=[[0, 2], 1])", "[2, 5, 6] -> [2, 5, 6]"),
+        Case("maxpool(2, stride=3, padding=[[0, 1]], fit=up)", "[2, L] -> [2, (L + 2)//3]"),
+        Wrong("maxpool(2)", "[4, 7, 8]", "window-does-not-fit"),
+        Wrong("maxpool(3, stride=3)", "[4, 7, 7]", "window-does-not-fit"),
+        Wrong("maxpool(5)", "[4, 4, 4]", "window-too-large", at="kernel"),
+        Wrong("maxpool(3, padding=3)", "[4, 9, 9]", "bad-argument", at="padding"),
+        Wrong("maxpool(3, fit=sideways)", "[4, 9, 9]", "unknown-name", at="fit"),
+    )
+
+    def _padded_first(self, t: TorchContext, x: TorchValue, axes: tuple[Axis, ...]) -> Expression:
+        padded = torch_pad(t, x, closing_widths(t, x, axes), NEGATIVE_INFINITY)
+        return self._unpadded(t, padded, len(axes), ceil=False)
+
+    def onnx(self, g: OnnxGraph, x: OnnxValue) -> OnnxValue:  # type: ignore[override]
+        axes = axes_of(self, x.type)
+        attributes = self._attributes(axes) | {"dilations": [axis.dilation for axis in axes]}
+        if any(max(axis.before, axis.after) >= axis.kernel for axis in axes):  # type: ignore[type-var]
+            # onnxruntime refuses such padding, which only a dilated window can have
+            x = onnx_pad(g, x, [(axis.before, closing(axis)) for axis in axes], NEGATIVE_INFINITY)
+            attributes |= {"pads": [0] * (2 * len(axes)), "ceil_mode": 0}
+        found: OnnxValue = g.node("MaxPool", x, **attributes)
+        return found
+
+
+class AvgPool(_Pool):
+    """The mean of each window."""
+
+    name = "avgpool"
+    torch_name = "AvgPool"
+    function = "avg_pool"
+
+    kernel: Window
+    """Size of the window: one number for all axes, or a list with one per axis."""
+    _: KeywordOnly
+    stride: STRIDE = None  # type: ignore[valid-type]
+    """How far the window moves; by default its own size."""
+    padding: Pads = 0
+    """Zeros around the input: a number, or per axis a number or `[before, after]`."""
+    count_padding: Flag = True
+    """Whether the zeros of the padding count as places; what hangs over it with `fit=up` never does."""
+    fit: FIT = "exact"
+    """Where the last window would leave out input: refuse (`exact`), leave it out (`down`), or add a window that hangs over
+    the end (`up`)."""
+
+    cases = (
+        Case("avgpool(2)", "[4, 8, 6] -> [4, 4, 3]"),
+        Case("avgpool(2)", "[4, L] -> [4, L//2]"),
+        Case("avgpool(3, stride=2, padding=1)", "[4, 7, 7] -> [4, 4, 4]"),
+        Case("avgpool(3, stride=1, padding=1, count_padding=false)", "[4, H, W] -> [4, H, W]"),
+        Case("avgpool(2, stride=[1, 2, 2])", "[4, 5, 6, 8] -> [4, 4, 3, 4]"),
+        Case("avgpool(3, stride=2, padding=1, fit=up)", "[4, 8, W] -> [4, 5, W//2 + 1]"),
+        Case("avgpool(3, stride=2, padding=1, count_padding=false, fit=up)", "[4, 8, 8] -> [4, 5, 5]"),
+        Case("avgpool(3, stride=1, padding=[[0, 2], 1])", "[2, 5, 6] -> [2, 5, 6]"),
+        Case("avgpool(3, stride=2, padding=[[0, 2]], count_padding=false, fit=up)", "[2, 8] -> [2, 4]"),
+        Case("avgpool(2, stride=3, padding=[[0, 1]], fit=up)", "[2, L] -> [2, (L + 2)//3]"),
+        Wrong("avgpool(3)", "[4, 7, 9]", "window-does-not-fit"),
+        Wrong("avgpool([2, 2])", "[4, 8]", "bad-argument", at="kernel"),
+        Wrong("avgpool(2)", "[8]", "wrong-rank"),
+    )
+
+    def _arguments(self, axes: tuple[Axis, ...]) -> dict[str, Expression]:
+        padded = any(axis.before for axis in axes)
+        return super()._arguments(axes) | ({"count_include_pad": value(False)} if padded and not self.count_padding else {})
+
+    def _padded_first(self, t: TorchContext, x: TorchValue, axes: tuple[Axis, ...]) -> Expression:
+        widths = closing_widths(t, x, axes, most=True)
+        rank, ceil = len(axes), self.fit == "up"
+        pooled = self._unpadded(t, torch_pad(t, x, widths), rank, ceil)
+        if self.count_padding:
+            return pooled
+        ones = torch_pad(t, t.function("torch.ones_like", x), widths)
+        return Binary("/", pooled, self._unpadded(t, ones, rank, ceil))
+
+    def onnx(self, g: OnnxGraph, x: OnnxValue) -> OnnxValue:  # type: ignore[override]
+        attributes = self._attributes(axes_of(self, x.type)) | {"count_include_pad": int(self.count_padding)}
+        found: OnnxValue = g.node("AveragePool", x, **attributes)
+        return found
+
+
+class _GlobalPool(Op):
+    """A pool over all places at once, which drops their axes."""
+
+    takes = "c *s"
+    layout = ""
+    kind: ClassVar[str] = ""  # AdaptiveAvgPool
+    function: ClassVar[str] = ""
+    node: ClassVar[str] = ""
+
+    def gives(self, x: TensorType) -> TensorType:  # type: ignore[override]
+        return x.to(x.channels)
+
+    def reach(self, x: TensorType) -> str:  # type: ignore[override]
+        return EVERYTHING
+
+    def module(self, x: TensorType) -> Expression:  # type: ignore[override]
+        return call("nn.Sequential", call(f"nn.{self.kind}{len(x.spatial)}d", 1), call("nn.Flatten"))
+
+    def torch(self, t: TorchContext, x: TorchValue) -> Expression:  # type: ignore[override]
+        dims = tuple(x.dim(axis) for axis in range(1, x.type.rank))
+        return t.function(self.function, x, dim=dims if len(dims) > 1 else dims[0])
+
+    def onnx(self, g: OnnxGraph, x: OnnxValue) -> OnnxValue:  # type: ignore[override]
+        axes = g.constant([x.dim(axis) for axis in range(1, x.type.rank)], "int")
+        found: OnnxValue = g.node(self.node, x, axes, keepdims=0)
+        return found
+
+
+class GlobalAvgPool(_GlobalPool):
+    """The mean of each channel over all places; the spatial axes are gone."""
+
+    name = "global_avgpool"
+    kind = "AdaptiveAvgPool"
+    function = "torch.mean"
+    node = "ReduceMean"
+    cases = (
+        Case("global_avgpool", "[512, 7, 7] -> [512]"),
+        Case("global_avgpool", "[8, H, W] -> [8]"),
+        Case("global_avgpool", "[8, L] -> [8]"),
+        Case("global_avgpool", "[8, 2, 3, 4] -> [8]"),
+        Wrong("global_avgpool", "[8]", "wrong-rank"),
+    )
+
+
+class GlobalMaxPool(_GlobalPool):
+    """The largest value of each channel over all places; the spatial axes are gone."""
+
+    name = "global_maxpool"
+    kind = "AdaptiveMaxPool"
+    function = "torch.amax"
+    node = "ReduceMax"
+    cases = (
+        Case("global_maxpool", "[8, 7, 5] -> [8]"),
+        Case("global_maxpool", "[8, L] -> [8]"),
+        Case("global_maxpool", "[8, 2, H, W] -> [8]"),
+        Wrong("global_maxpool(2)", "[8, 4]", "too-many-arguments"),
+    )

@@ -1,0 +1,75 @@
+"""Finding an entry by name: the generated index says which file declares it, and only that file is loaded."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from specc.catalogue.entry import Entry
+from specc.catalogue.op import Op
+
+INDEX = Path(__file__).with_name("index.txt")
+FAMILIES = ("ops", "settings")
+
+
+@cache
+def _index() -> dict[str, dict[str, tuple[str, str, tuple[str, ...]]]]:
+    """family -> name -> (module, class, operators)."""
+    found: dict[str, dict[str, tuple[str, str, tuple[str, ...]]]] = {family: {} for family in FAMILIES}
+    for line in INDEX.read_text(encoding="utf-8").splitlines():
+        family, name, module, kind, *operators = line.split()
+        found[family][name] = (module, kind, tuple(operators))
+    return found
+
+
+@cache
+def op(name: str) -> type[Op] | None:
+    """The op of that name, loaded now if need be; None if there is none."""
+    return _load("ops", name)
+
+
+@cache
+def setting(name: str) -> type[Entry] | None:
+    """The setting, loss, optimizer, source … of that name; None if there is none."""
+    return _load("settings", name)
+
+
+def names(family: str = "ops") -> tuple[str, ...]:
+    """All names of a family, sorted; nothing is loaded."""
+    return tuple(sorted(_index()[family]))
+
+
+@cache
+def operator(sign: str) -> type[Op] | None:
+    """The op that is written as this operator."""
+    for name, (_, _, operators) in _index()["ops"].items():
+        if sign in operators:
+            return op(name)
+    return None
+
+
+def _load(family: str, name: str) -> Any:
+    found = _index()[family].get(name)
+    return found and getattr(import_module(f"specc.catalogue.{family}.{found[0]}"), found[1])
+
+
+def generate() -> str:
+    """The text of the index, from the declarations themselves. `python -m specc.catalogue.registry` writes it."""
+    lines = []
+    for family in FAMILIES:
+        for file in sorted((Path(__file__).parent / family).glob("*.py")):
+            if file.stem == "__init__":
+                continue
+            module = import_module(f"specc.catalogue.{family}.{file.stem}")
+            for kind in vars(module).values():
+                if isinstance(kind, type) and issubclass(kind, Entry) and kind.__module__ == module.__name__:
+                    if "name" in kind.__dict__:
+                        sign = getattr(kind, "operator", "")
+                        lines.append(" ".join([family, kind.name, file.stem, kind.__name__, sign]).strip())
+    return "\n".join(sorted(lines)) + "\n"
+
+
+if __name__ == "__main__":
+    INDEX.write_text(generate(), encoding="utf-8")

@@ -1,0 +1,73 @@
+"""Sizes that are only known when the network runs: as PyTorch expressions, and as tensors in an ONNX graph."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields, is_dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from specc.catalogue.op import TensorType
+from specc.code.nodes import Attribute, Expression, Literal, Name, index, value
+from specc.sizes.dim import Dim, Size, symbol
+
+if TYPE_CHECKING:
+    from specc.catalogue.lowering import OnnxGraph, OnnxValue, TorchContext, TorchValue
+
+END = 2**63 - 1  # "to the end" for ONNX's Slice
+
+
+def formula(t: TorchContext, size: Size, *x: TorchValue) -> Expression:
+    """A size in `forward`: a number, `x.shape[2]`, or a formula of such, read from `x` where they have its unknowns."""
+    if not isinstance(size, Dim):
+        return value(size)
+    found = _axis(t, size, x)
+    if found is not None:
+        return found
+    unknowns = {name: _axis(t, symbol(name), x) for name in size.symbols}
+    known = {name: node for name, node in unknowns.items() if node is not None}
+    return _fill(value(size), known) if len(known) == len(unknowns) else t.formula(size)
+
+
+def _axis(t: TorchContext, size: Dim, x: Sequence[TorchValue]) -> Expression | None:
+    return next((t.size(each, at) for each in x for at, known in enumerate(each.type.shape) if known == size), None)
+
+
+def _fill(node: Any, known: dict[str, Expression]) -> Any:
+    """The expression with names replaced."""
+    if isinstance(node, Name):
+        return known.get(node.name, node)
+    if isinstance(node, tuple):
+        return tuple(_fill(each, known) for each in node)
+    if not is_dataclass(node) or isinstance(node, type):
+        return node
+    return replace(node, **{each.name: _fill(getattr(node, each.name), known) for each in fields(node)})
+
+
+def new_shape(t: TorchContext, x: TorchValue, shape: Sequence[Size]) -> list[Expression]:
+    """What `x.reshape` takes: the batch is -1 where the other sizes are plain, else one unknown size may be -1."""
+    unknown = [at for at, size in enumerate(shape) if isinstance(size, Dim)]
+    if len(unknown) == 1:
+        batch = [index(Attribute(x.node, "shape"), 0)] if x.type.batched else []
+        return [*batch, *(Literal(-1) if at in unknown else value(size) for at, size in enumerate(shape))]
+    return [*([Literal(-1)] if x.type.batched else []), *(formula(t, size, x) for size in shape)]
+
+
+def new_shape_onnx(g: OnnxGraph, x: OnnxValue, shape: Sequence[Size]) -> OnnxValue:
+    """What ONNX's Reshape takes: numbers, 0 for the batch of the input and -1 for one unknown size, if that will do."""
+    unknown = sum(isinstance(size, Dim) for size in shape)
+    if unknown > 1:
+        return g.shape(*shape)
+    batch = [0 if unknown else -1] if x.type.batched else []
+    return g.constant([*batch, *(-1 if isinstance(size, Dim) else int(size) for size in shape)], "int")
+
+
+def sizes_onnx(g: OnnxGraph, sizes: Sequence[Size]) -> OnnxValue:
+    """A tensor of these sizes, without the batch."""
+    if not any(isinstance(size, Dim) for size in sizes):
+        return g.constant([int(size) for size in sizes], "int")
+    whole = g.shape(*sizes)
+    if not g.types[0].batched:
+        return whole
+    start, end, axis = (g.constant([each], "int") for each in (1, END, 0))
+    found: OnnxValue = g.node("Slice", whole, start, end, axis, type=TensorType((len(sizes),), "int", batched=False))
+    return found

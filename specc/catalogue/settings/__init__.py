@@ -1,0 +1,1 @@
+"""The settings of train and export sections, one family a file."""

@@ -1,0 +1,1 @@
+"""Nodes of Python source and the printer that lays them out."""

@@ -1,0 +1,154 @@
+"""From the text of a spec to its models: parse, load imports, elaborate every network, check; pure."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from specc.model.elaborate.evaluate import Evaluator
+from specc.model.elaborate.files import Loader, Unit
+from specc.model.elaborate.network import elaborate, unknown_setting
+from specc.model.elaborate.problem import suggestion
+from specc.model.graph import Model
+from specc.resources import root
+from specc.syntax import tree
+from specc.syntax.parse import parse, parse_expression
+from specc.text.diagnostics import Bag, Diagnostic, SpecError
+from specc.text.source import Source
+
+LARGEST_TEXT = 1_000_000
+Read = Callable[[str], str | None]
+
+
+@dataclass
+class Compilation:
+    """What came of a text: its models by name in the order of the file, and the diagnostics."""
+
+    source: Source
+    bag: Bag
+    models: dict[str, Model] = field(default_factory=dict)
+    unit: Unit | None = None
+    network: str | None = None
+
+    @property
+    def ok(self) -> bool:
+        return not self.bag.failed
+
+    def model(self, name: str | None = None) -> Model:
+        """The model of that name, or the chosen one: `--network`, else the last of the file."""
+        wanted = name or self.network
+        return self.models[wanted] if wanted else list(self.models.values())[-1]
+
+
+def compile_text(
+    text: str,
+    name: str = "spec.net",
+    *,
+    network: str | None = None,
+    settings: Mapping[str, str] | None = None,
+    sizes: Mapping[str, int] | None = None,
+    read: Read | None = None,
+) -> Compilation:
+    """Compile a text. `read(path)` gives the text of an imported file of the project, None if there is none.
+
+    `network` is the one to compile (all of the file by default); `settings` are `--set` texts, `sizes` bind symbols.
+
+    >>> found = compile_text("network N { input x: [3]; linear(2) }")
+    >>> found.model().weights[0].key
+    'linear1.weight'
+    """
+    source = Source(name, text)
+    bag = Bag()
+    found = Compilation(source, bag, network=network)
+    with deep_recursion():
+        _compile(found, dict(settings or {}), dict(sizes or {}), read)
+    return found
+
+
+def _compile(found: Compilation, settings: dict[str, str], sizes: dict[str, int], read: Read | None) -> None:
+    bag = found.bag
+    file = parse(found.source, bag)
+    loader = Loader(bag, _project(read, bag), _library(bag))
+    unit = found.unit = loader.load(found.source.name, file)
+    if not unit.networks and not bag.failed and not _is_library(file):
+        bag.add(Diagnostic("no-network", None, "this file declares no network", file=found.source.name))
+    if found.network is not None and found.network not in unit.networks:
+        help = suggestion(found.network, unit.networks)
+        bag.add(Diagnostic("unknown-network", None, f"there is no network `{found.network}`", help, file=found.source.name))
+        return
+    values = _settings(settings, unit, bag)
+    names = [found.network] if found.network else list(unit.networks)
+    for each in names:
+        model = elaborate(unit, each, bag, values, sizes, chosen=found.network == each)
+        if model is not None and model.complete:
+            found.models[each] = model
+    _check_sizes(found, sizes)
+
+
+def _is_library(file: tree.File) -> bool:
+    return any(isinstance(each, tree.Block | tree.Let) for each in file.declarations)
+
+
+def _settings(settings: Mapping[str, str], unit: Unit, bag: Bag) -> dict[str, Any]:
+    """The values of `--set` that name a parameter of a network of this file."""
+    known: dict[str, None] = {}
+    for each in unit.networks.values():
+        if isinstance(each, tree.Network):
+            known.update(dict.fromkeys(parameter.name for parameter in each.parameters))
+    found: dict[str, Any] = {}
+    for key, text in settings.items():
+        if key not in known:
+            if not unit.sections or "." not in key:
+                bag.add(unknown_setting(key, list(known)))
+            continue
+        node = parse_expression(text, f"--set {key}", bag)
+        try:
+            if node is not None:
+                found[key] = Evaluator().evaluate(node, unit.scope)
+        except SpecError as error:
+            bag.add(error.diagnostic)
+    return found
+
+
+def _check_sizes(found: Compilation, sizes: Mapping[str, int]) -> None:
+    from specc.model.elaborate.scope import MISSING
+
+    for name in sizes:
+        bound = [each.root.scope.names.get(name, MISSING) for each in found.models.values() if each.root.scope is not None]
+        if found.models and not any(each == sizes[name] for each in bound):
+            message = f"no input has an unknown size `{name}`"
+            found.bag.add(Diagnostic("unknown-size", None, message, file=found.source.name))
+
+
+def _project(read: Read | None, bag: Bag) -> Callable[[str], tree.File | None]:
+    def load(path: str) -> tree.File | None:
+        text = read(path) if read is not None else None
+        return None if text is None else parse(Source(path, text), bag)
+
+    return load
+
+
+def _library(bag: Bag) -> Callable[[str], tree.File | None]:
+    def load(name: str) -> tree.File | None:
+        path = root("specs") / "blocks" / f"{name}.net"
+        if not name.isidentifier() or not path.is_file():
+            return None
+        return parse(Source(f"<{name}>", path.read_text(encoding="utf-8")), bag)
+
+    return load
+
+
+@contextmanager
+def deep_recursion(limit: int = 20_000) -> Iterator[None]:
+    """Room for specs that nest deeply; the parser and the budgets bound how deep that can be."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, limit))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
+
+

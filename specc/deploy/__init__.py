@@ -1,0 +1,1 @@
+"""What happens to an exported file: proof, runtime, serving."""

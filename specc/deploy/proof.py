@@ -1,0 +1,241 @@
+"""Holding an exported file against PyTorch: the same random inputs through both, at several admissible sizes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from specc.catalogue.op import Dtype
+from specc.model.graph import Model, Port, Step
+from specc.sizes.conditions import examples
+from specc.sizes.dim import Dim, evaluate
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Arrays = dict[str, NDArray[Any]]
+
+BATCHES: Final = (1, 3)
+_SIZES = 3
+_LARGEST_SIZE = 1024
+_LEAST_SCALE = 1e-12
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One comparison: the sizes, the batch, and the largest difference relative to the output's largest number."""
+
+    sizes: Mapping[str, int]
+    batch: int
+    error: float
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """That ONNX and PyTorch agree, and how it was found."""
+
+    runs: tuple[Run, ...]
+    tolerance: float
+    providers: tuple[str, ...]
+    versions: Mapping[str, str]
+
+    @property
+    def error(self) -> float:
+        return max(run.error for run in self.runs)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; errors are rounded up to one digit, so that the same export gives the same bytes."""
+        return {
+            "runs": [{"sizes": dict(r.sizes), "batch": r.batch, "error": _rounded_up(r.error)} for r in self.runs],
+            "error": _rounded_up(self.error),
+            "tolerance": self.tolerance,
+            "providers": list(self.providers),
+            "versions": dict(self.versions),
+        }
+
+
+class Disproved(Exception):
+    """ONNX and PyTorch do not agree, or the file is not valid ONNX. `step` is where they part, if that is known."""
+
+    def __init__(self, message: str, step: Step | None = None, help: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.step = step
+        self.help = help
+
+
+def prove(model: Model, onnx_path: Path | str, module: Any, *, tolerance: float = 1e-4) -> Proof:
+    """Prove that the file equals the PyTorch module, which has the same weights and is in eval mode.
+
+    The full checker of onnx runs first. Every output is compared, in shape, type and value.
+
+    Raises:
+        Disproved: naming the first step at which they part, with its line in the spec.
+    """
+    check(onnx_path)
+    session = open_session(onnx_path)
+    found = []
+    for at, (sizes, batch) in enumerate(trials(model)):
+        inputs = random_inputs(model, sizes, batch, seed=at)
+        error, output = _difference(model, session, module, inputs, sizes, batch)
+        if not error <= tolerance:
+            _part(model, Path(onnx_path), module, inputs, tolerance, (sizes, batch, error, output))
+        found.append(Run(sizes, batch, error))
+    return Proof(tuple(found), tolerance, tuple(session.get_providers()), _versions())
+
+
+def check(onnx_path: Path | str) -> None:
+    """The full check of the onnx package, shapes included; raises Disproved."""
+    import onnx
+
+    try:
+        onnx.checker.check_model(str(onnx_path), full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise Disproved(f"the file is not valid ONNX: {str(error).strip()}") from None
+
+
+def open_session(onnx_path: Path | str) -> Any:
+    """An onnxruntime session on the CPU, quiet about what it optimises."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    try:
+        return onnxruntime.InferenceSession(str(onnx_path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's own exceptions have no common class
+        raise Disproved(f"onnxruntime refuses the file: {str(error).strip()}") from None
+
+
+def trials(model: Model) -> list[tuple[dict[str, int], int]]:
+    """Sizes and batches to try: every batch at least once, and three admissible sizes where sizes are unknown."""
+    symbols = sorted({name for port in ports(model) for size in model.type(port.value).shape for name in _symbols(size)})
+    if not symbols:
+        return [({}, batch) for batch in BATCHES]
+    predicates = [each.predicate for each in model.requirements]
+    found = examples(predicates, list(model.facts), count=_SIZES, largest=_LARGEST_SIZE, symbols=symbols)
+    if not found:
+        raise Disproved(
+            f"no sizes up to {_LARGEST_SIZE} are known for which {model.name} is valid",
+            help="bind the unknown sizes with --size",
+        )
+    if len(found) == 1:
+        found *= len(BATCHES)
+    return [(sizes, BATCHES[at % len(BATCHES)]) for at, sizes in enumerate(found)]
+
+
+def ports(model: Model) -> list[Port]:
+    """The inputs of the exported file."""
+    return [port for port in model.inputs if not port.training]
+
+
+def random_inputs(model: Model, sizes: Mapping[str, int], batch: int, seed: int) -> Arrays:
+    """Seeded inputs of these sizes: normal numbers, 0 and 1 for integers, true and false."""
+    import numpy as np
+
+    random = np.random.default_rng(seed)
+    found: Arrays = {}
+    for port in ports(model):
+        type = model.type(port.value)
+        shape = [*([batch] if type.batched else []), *(evaluate(size, sizes) for size in type.shape)]
+        made: dict[Dtype, Any] = {
+            "float": lambda shape=shape: random.standard_normal(shape, dtype=np.float32),
+            "int": lambda shape=shape: random.integers(0, 2, shape, dtype=np.int64),
+            "bool": lambda shape=shape: random.integers(0, 2, shape).astype(bool),
+        }
+        found[port.name] = made[type.dtype]()
+    return found
+
+
+def run_torch(model: Model, module: Any, inputs: Arrays) -> Arrays:
+    """The outputs of the PyTorch module by name."""
+    import torch
+
+    with torch.no_grad():
+        made = module(*(torch.from_numpy(array) for array in inputs.values()))
+    if not isinstance(made, Mapping):
+        made = {next(port.name for port in model.outputs if not port.training): made}
+    return {name: tensor.detach().cpu().numpy() for name, tensor in made.items()}
+
+
+def relative_error(got: NDArray[Any], wanted: NDArray[Any]) -> float:
+    """The largest difference over the largest magnitude; infinite for other shapes, types or places that are not finite."""
+    import numpy as np
+
+    if got.shape != wanted.shape or got.dtype != wanted.dtype:
+        return math.inf
+    if wanted.dtype.kind != "f":
+        return 0.0 if np.array_equal(got, wanted) else math.inf
+    finite = np.isfinite(wanted)
+    if not np.array_equal(got[~finite], wanted[~finite], equal_nan=True) or not np.isfinite(got[finite]).all():
+        return math.inf
+    if not finite.any():
+        return 0.0
+    scale = max(float(np.abs(wanted[finite]).max()), _LEAST_SCALE)
+    return float(np.abs(got[finite].astype(np.float64) - wanted[finite]).max()) / scale
+
+
+# ------------------------------------------------------------------------------------------------------ comparing
+def _difference(
+    model: Model, session: Any, module: Any, inputs: Arrays, sizes: Mapping[str, int], batch: int
+) -> tuple[float, str]:
+    """The largest relative error over all outputs, and the output that has it."""
+    names = [each.name for each in session.get_outputs()]
+    got = dict(zip(names, session.run(names, inputs), strict=True))
+    wanted = run_torch(model, module, inputs)
+    known = {port.name: model.type(port.value) for port in model.outputs}
+    worst, where = 0.0, names[0]
+    for name in names:
+        if name not in wanted:
+            raise Disproved(f"the output {name} is not one of the network's, so PyTorch has nothing to compare it with")
+        type = known[name]
+        shape = (*([batch] if type.batched else []), *(evaluate(size, sizes) for size in type.shape))
+        if got[name].shape != shape:
+            raise Disproved(f"the output {name} is {list(got[name].shape)}, the spec says {list(shape)}")
+        error = relative_error(got[name], wanted[name])
+        if not error <= worst:
+            worst, where = error, name
+    return worst, where
+
+
+def _part(
+    model: Model,
+    path: Path,
+    module: Any,
+    inputs: Arrays,
+    tolerance: float,
+    failed: tuple[Mapping[str, int], int, float, str],
+) -> None:
+    """Find where they part and say so."""
+    from specc.deploy.parting import parting
+
+    sizes, batch, error, output = failed
+    at = ", ".join([*(f"{name}={size}" for name, size in sizes.items()), f"batch {batch}"])
+    said = f"ONNX and PyTorch differ in `{output}` by {error:.2g} of its scale at {at} (allowed: {tolerance:g})"
+    place = parting(model, path, module, inputs, tolerance)
+    raise Disproved(f"{said}{place.says}", place.step)
+
+
+def _rounded_up(error: float) -> float:
+    if error == 0:
+        return 0.0
+    power = math.floor(math.log10(error))
+    return float(f"{math.ceil(error / 10.0**power)}e{power}")
+
+
+def _symbols(size: Any) -> Sequence[str]:
+    return sorted(size.symbols) if isinstance(size, Dim) else ()
+
+
+def _versions() -> dict[str, str]:
+    from importlib import metadata
+
+    found = {}
+    for name in ("torch", "onnx", "onnxruntime", "onnxruntime-gpu"):
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,377 @@
+"""Expressions to values. Whatever needs a new step in the model is asked of a `Placer`; without one it is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
+
+from specc.catalogue import registry
+from specc.catalogue.arguments import Initial
+from specc.catalogue.op import TensorType
+from specc.model.elaborate import arithmetic, calls
+from specc.model.elaborate.arithmetic import Sizes
+from specc.model.elaborate.problem import Silent, problem, suggestion
+from specc.model.elaborate.scope import (
+    LAYERS,
+    LOST,
+    MISSING,
+    BlockValue,
+    Builtin,
+    Function,
+    GroupLayer,
+    Label,
+    Later,
+    OpName,
+    Scope,
+    TensorList,
+    TensorRef,
+    WeightRef,
+    Word,
+)
+from specc.sizes.conditions import Predicate
+from specc.sizes.dim import Dim
+from specc.syntax import tree
+from specc.text.source import Span
+
+AXIS_NAMES = {
+    1: ("features",),
+    2: ("channels", "length"),
+    3: ("channels", "height", "width"),
+    4: ("channels", "depth", "height", "width"),
+}
+BUDGET = 2_000_000
+
+
+class Placer(Protocol):
+    """Places what an expression asks of the model: steps on tensors, and decisions about sizes."""
+
+    def operator(self, sign: str, left: Any, right: Any, node: tree.Expr) -> TensorRef: ...
+    def slice(self, tensor: TensorRef, node: tree.Index, scope: Scope) -> TensorRef: ...
+    def apply(self, layer: Any, node: tree.Expr) -> Any: ...
+    def chain(self, node: tree.Chain, scope: Scope) -> Any: ...
+    def weight(self, weight: WeightRef, node: tree.Expr) -> TensorRef: ...
+    def decide(self, predicate: Predicate, span: Span) -> bool: ...
+
+
+class Evaluator:
+    """Evaluates expressions in a scope. `words` are the bare words that the argument at hand knows."""
+
+    def __init__(self, placer: Placer | None = None) -> None:
+        self.placer = placer
+        self.spent = 0
+        self.running: list[int] = []
+
+    def spend(self, amount: int, span: Span) -> None:
+        """Count work against the budget, so that every spec ends."""
+        self.spent += amount
+        if self.spent > BUDGET:
+            raise problem(
+                "expansion-too-large", span, "this spec unrolls into more than two million evaluations",
+                "use smaller ranges and repeats",
+            )
+
+    def evaluate(self, node: tree.Expr, scope: Scope, words: tuple[str, ...] = ()) -> Any:
+        """The value of an expression; raises SpecError."""
+        self.spend(1, node.span)
+        return _RULES[type(node)](self, node, scope, words)
+
+    def condition(self, node: tree.Expr, scope: Scope) -> bool:
+        """A condition that must be decided for all admissible sizes."""
+        value = self.evaluate(node, scope)
+        if isinstance(value, Predicate):
+            return self._placer(node).decide(value, node.span)
+        if not isinstance(value, bool):
+            raise problem("not-a-condition", node.span, f"a condition must be true or false; this is {say(value)}")
+        return value
+
+    def _placer(self, node: tree.Expr) -> Placer:
+        if self.placer is None:
+            raise problem("tensor-not-allowed", node.span, "tensors cannot be computed here, only plain values")
+        return self.placer
+
+    # ------------------------------------------------------------------------------------------- plain things
+    def _constant(self, node: Any, scope: Scope, words: tuple[str, ...]) -> Any:
+        return node.value
+
+    def _name(self, node: tree.Name, scope: Scope, words: tuple[str, ...]) -> Any:
+        if node.name in words:
+            return None if node.name == "none" else Word(node.name, node.span)
+        return self.bound(self.look_up(node.name, scope, node.span), node.span)
+
+    def look_up(self, name: str, scope: Scope, span: Span) -> Any:
+        """What a name is bound to, ops and functions known to all included; raises `unknown-name`."""
+        found = scope.find(name)
+        if found is not MISSING:
+            return found
+        if name in arithmetic.FUNCTIONS:
+            return Builtin(name, arithmetic.FUNCTIONS[name])
+        kind = registry.op(name)
+        if kind is not None:
+            return OpName(kind)
+        known = [*scope.all_names(), *arithmetic.FUNCTIONS, *registry.names()]
+        raise problem("unknown-name", span, f"`{name}` is not known here", suggestion(name, known))
+
+    def bound(self, found: Any, span: Span) -> Any:
+        """The value behind a binding: a `let` is evaluated, a label is its tensor."""
+        if found is LOST:
+            raise Silent
+        if isinstance(found, Later):
+            return self._later(found, span)
+        if isinstance(found, Label):
+            if found.tensor is None:
+                raise problem("no-tensor", span, "this label names no tensor")
+            return found.tensor
+        return found
+
+    def _later(self, found: Later, span: Span) -> Any:
+        if found.busy:
+            raise problem("recursive-let", span, "this `let` needs its own value", "a `let` may not refer to itself")
+        if found.value is MISSING:
+            found.busy = True
+            try:
+                found.value = self.evaluate(found.node, found.scope)
+            finally:
+                found.busy = False
+        return found.value
+
+    def _list(self, node: tree.List, scope: Scope, words: tuple[str, ...]) -> tuple[Any, ...]:
+        found: list[Any] = []
+        for item in node.items:
+            if isinstance(item, tree.Star):
+                found += self.sequence(item.value, scope)
+            else:
+                found.append(self.evaluate(item, scope, words))
+        return tuple(found)
+
+    def _star(self, node: tree.Star, scope: Scope, words: tuple[str, ...]) -> Any:
+        raise problem("misplaced-star", node.span, "`*` may only stand inside a list")
+
+    def sequence(self, node: tree.Expr, scope: Scope) -> tuple[Any, ...]:
+        """The items of a list; the branches of a `parallel` count as one."""
+        value = self.evaluate(node, scope)
+        if isinstance(value, TensorList):
+            return value.items
+        if not isinstance(value, tuple | range):
+            raise problem("not-a-list", node.span, f"a list is needed here; this is {say(value)}")
+        self.spend(len(value), node.span)
+        return tuple(value)
+
+    def _comprehension(self, node: tree.Comprehension, scope: Scope, words: tuple[str, ...]) -> tuple[Any, ...]:
+        found = []
+        for item in self.sequence(node.source, scope):
+            inner = Scope(scope)
+            bind_names(inner, node.names, item, node.source.span)
+            if node.condition is None or self.condition(node.condition, inner):
+                found.append(self.evaluate(node.item, inner, words))
+        return tuple(found)
+
+    # -------------------------------------------------------------------------------------------- operators
+    def _binary(self, node: tree.Binary, scope: Scope, words: tuple[str, ...]) -> Any:
+        left = self.evaluate(node.left, scope)
+        if node.operator in ("and", "or") and isinstance(left, bool) and left == (node.operator == "or"):
+            return left
+        right = self.evaluate(node.right, scope)
+        return self.combine(node.operator, left, right, node)
+
+    def combine(self, sign: str, left: Any, right: Any, node: tree.Expr) -> Any:
+        """`left sign right` for values and tensors."""
+        left, right = self._operand(left, node), self._operand(right, node)
+        if isinstance(left, TensorRef) or isinstance(right, TensorRef):
+            return self._placer(node).operator(sign, left, right, node)
+        return arithmetic.binary(sign, left, right, node.span)
+
+    def _operand(self, value: Any, node: tree.Expr) -> Any:
+        if isinstance(value, WeightRef):
+            return self._placer(node).weight(value, node)
+        if isinstance(value, LAYERS) and self.placer is not None:
+            return self.placer.apply(value, node)
+        return value
+
+    def _unary(self, node: tree.Unary, scope: Scope, words: tuple[str, ...]) -> Any:
+        value = self._operand(self.evaluate(node.value, scope), node)
+        if isinstance(value, TensorRef):
+            return self._placer(node).operator(node.operator, value, None, node)
+        return arithmetic.unary(node.operator, value, node.span)
+
+    def _choice(self, node: tree.Choice, scope: Scope, words: tuple[str, ...]) -> Any:
+        chosen = node.chosen if self.condition(node.condition, scope) else node.other
+        return self.evaluate(chosen, scope, words)
+
+    # --------------------------------------------------------------------------------------- reaching inside
+    def _attribute(self, node: tree.Attribute, scope: Scope, words: tuple[str, ...]) -> Any:
+        return self.bound(self.reach(node, scope), node.span)
+
+    def reach(self, node: tree.Expr, scope: Scope) -> Any:
+        """The binding behind a name or a dotted path: labels keep their modules."""
+        if isinstance(node, tree.Name):
+            return self.look_up(node.name, scope, node.span)
+        if not isinstance(node, tree.Attribute):
+            return self.evaluate(node, scope)
+        return member(self.reach(node.value, scope), node)
+
+    def _index(self, node: tree.Index, scope: Scope, words: tuple[str, ...]) -> Any:
+        value = self._operand(self.evaluate(node.value, scope), node)
+        if isinstance(value, TensorRef):
+            return self._placer(node).slice(value, node, scope)
+        many = value.items if isinstance(value, TensorList) else value
+        if not isinstance(many, tuple | range | str) or isinstance(many, Word):
+            raise problem("not-a-list", node.value.span, f"only lists and tensors have items; this is {say(value)}")
+        if len(node.items) != 1:
+            raise problem("bad-index", node.span, "a list takes one index")
+        item = node.items[0]
+        if isinstance(item, tree.Slice):
+            start, stop = (None if each is None else self.whole(each, scope) for each in (item.start, item.stop))
+            part = many[start:stop]
+            if isinstance(value, TensorList):
+                return TensorList(tuple(part))
+            return Sizes(part) if isinstance(value, Sizes) else part
+        at = self.whole(item, scope)
+        if not -len(many) <= at < len(many):
+            raise problem("bad-index", item.span, f"there is no item {at} in a list of {len(many)}")
+        return many[at]
+
+    def whole(self, node: tree.Expr, scope: Scope) -> int:
+        """A whole number that is known now."""
+        value = self.evaluate(node, scope)
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise problem("not-a-number", node.span, f"a whole number is needed here; this is {say(value)}")
+        return value
+
+    # ------------------------------------------------------------------------------------------------ layers
+    def _call(self, node: tree.Call, scope: Scope, words: tuple[str, ...]) -> Any:
+        if isinstance(node.function, tree.Name) and node.function.name in words:
+            return self._worded(node, scope)
+        return calls.call(self, node, scope)
+
+    def _worded(self, node: tree.Call, scope: Scope) -> Initial:
+        """A word with arguments, as `init=normal(std=0.01)`."""
+        assert isinstance(node.function, tree.Name)
+        given = tuple((each.name, self.evaluate(each.value, scope)) for each in node.arguments)
+        for argument, (_, value) in zip(node.arguments, given, strict=True):
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise problem("bad-argument", argument.span, f"a number is needed here; this is {say(value)}")
+        return Initial(node.function.name, given)
+
+    def _group(self, node: tree.Group | tree.Parallel, scope: Scope, words: tuple[str, ...]) -> GroupLayer:
+        return GroupLayer(node, scope)
+
+    def _chain(self, node: tree.Chain, scope: Scope, words: tuple[str, ...]) -> Any:
+        return self._placer(node).chain(node, scope)
+
+
+def bind_names(scope: Scope, names: tuple[str, ...], item: Any, span: Span) -> None:
+    """Bind loop names to one item, unpacking it where there are several names."""
+    if len(names) == 1:
+        scope.names[names[0]] = item
+        return
+    if not isinstance(item, tuple) or len(item) != len(names):
+        raise problem("cannot-unpack", span, f"each item must have {len(names)} parts for {', '.join(names)}")
+    scope.names.update(zip(names, item, strict=True))
+
+
+def member(value: Any, node: tree.Attribute) -> Any:
+    """`value.name`: a label inside a group, an output, a weight, or an attribute of a tensor."""
+    if isinstance(value, Label):
+        if node.name in value.labels:
+            return value.labels[node.name]
+        tensor = value.tensor
+        if isinstance(tensor, TensorRef) and node.name in tensor.further:
+            return tensor.further[node.name]
+        if value.module is not None and node.name in value.module.weights:
+            return WeightRef(value.module, node.name)
+        if tensor is None or isinstance(tensor, TensorList):
+            raise _no_member(value, node)
+        return _attribute_of(tensor, node, value)
+    if isinstance(value, TensorRef):
+        return value.further[node.name] if node.name in value.further else _attribute_of(value, node, None)
+    raise _no_member(value, node)
+
+
+def _attribute_of(tensor: TensorRef, node: tree.Attribute, label: Label | None) -> Any:
+    if tensor.type is None:
+        raise Silent
+    found = tensor_attributes(tensor.type)
+    if node.name not in found:
+        inside = list(label.labels) + (list(label.module.weights) if label.module else []) if label else []
+        message = f"there is no `{node.name}` in this tensor of shape {say(tensor.type.shape)}"
+        if label is not None and label.opaque:
+            message += "; a block shows only what it publishes with `output`"
+        raise problem("unknown-attribute", node.name_span, message, suggestion(node.name, [*inside, *found]))
+    return found[node.name]
+
+
+def tensor_attributes(kind: TensorType) -> dict[str, Any]:
+    """What a dot reaches in a tensor: its sizes by name, `shape`, `spatial` and `rank`."""
+    named = dict(zip(AXIS_NAMES.get(kind.rank, ()), kind.shape, strict=False))
+    if kind.rank:
+        named.setdefault("channels", kind.shape[0])
+        named["features"] = kind.shape[-1]
+    return named | {"shape": Sizes(kind.shape), "spatial": Sizes(kind.shape[1:]), "rank": kind.rank}
+
+
+def _no_member(value: Any, node: tree.Attribute) -> Exception:
+    inside = list(value.labels) if isinstance(value, Label) else []
+    return problem(
+        "unknown-attribute", node.name_span, f"there is no `{node.name}` in {say(value)}", suggestion(node.name, inside)
+    )
+
+
+def say(value: Any) -> str:
+    """A value in words, for messages."""
+    if isinstance(value, Word):
+        return f"the word `{value}`"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float | Dim):
+        return f"the number {value}"
+    if isinstance(value, str):
+        return f'the text "{value}"'
+    if isinstance(value, tuple | range):
+        return "[" + ", ".join(spell(each) for each in value) + "]"
+    if isinstance(value, TensorRef):
+        return f"a tensor of shape {say(value.type.shape)}" if value.type else "a tensor"
+    if isinstance(value, TensorList):
+        return f"a list of {len(value.items)} tensors"
+    if isinstance(value, BlockValue):
+        return f"the block `{value.definition.name}`"
+    if isinstance(value, OpName):
+        return f"the operator `{value.kind.name}`"
+    if isinstance(value, Function | Builtin):
+        return "a function"
+    if isinstance(value, LAYERS):
+        return "a layer"
+    return "none" if value is None else "something else"
+
+
+def spell(value: Any) -> str:
+    """A plain value as it would be written in a spec."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return str(value) if isinstance(value, Word) else f'"{value}"'
+    return str(value) if isinstance(value, int | float | Dim) else say(value)
+
+
+def known_values(values: Iterable[Any]) -> bool:
+    """Whether none of these is a tensor or a layer."""
+    return not any(isinstance(each, (TensorRef, TensorList, WeightRef, *LAYERS)) for each in values)
+
+
+_RULES: dict[type, Callable[..., Any]] = {
+    tree.Number: Evaluator._constant,
+    tree.Text: Evaluator._constant,
+    tree.Truth: Evaluator._constant,
+    tree.Name: Evaluator._name,
+    tree.List: Evaluator._list,
+    tree.Star: Evaluator._star,
+    tree.Comprehension: Evaluator._comprehension,
+    tree.Binary: Evaluator._binary,
+    tree.Unary: Evaluator._unary,
+    tree.Choice: Evaluator._choice,
+    tree.Attribute: Evaluator._attribute,
+    tree.Index: Evaluator._index,
+    tree.Call: Evaluator._call,
+    tree.Group: Evaluator._group,
+    tree.Parallel: Evaluator._group,
+    tree.Chain: Evaluator._chain,
+}

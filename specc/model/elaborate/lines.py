@@ -1,0 +1,470 @@
+"""Lines: a chain of elements becomes steps; labels become module paths as LANGUAGE.md's "Labels" says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from specc.catalogue.op import Op
+from specc.model.elaborate.body import Body, snake
+from specc.model.elaborate.evaluate import say
+from specc.model.elaborate.problem import problem
+from specc.model.elaborate.resolve import Element, resolve
+from specc.model.elaborate.scope import (
+    MISSING,
+    Again,
+    BlockValue,
+    ChainLayer,
+    GroupLayer,
+    Label,
+    OpLayer,
+    Scope,
+    TensorList,
+    TensorRef,
+    WeightRef,
+)
+from specc.model.graph import Frame, Module, Port
+from specc.syntax import tree
+from specc.text.source import Span
+
+if TYPE_CHECKING:
+    from specc.model.elaborate.expand import Walk
+
+Naming = Callable[[str], str]
+
+
+def line(walk: Walk, node: tree.Line, scope: Scope) -> None:
+    """One step of the text: place it, name its tensor, check its claims."""
+    body = walk.body
+    before = walk.claims.mark(walk.builder, walk.modules)
+    names = [label_name(walk, each, scope) for each in node.labels]
+    for name, label in zip(names, node.labels, strict=True):
+        _may_be_called(body, name, label.span)
+    flow = body.flow
+    result, module, inside = _run(walk, node, scope, names)
+    _bind(walk, node, names, result, module, inside)
+    walk.claims.check_line(walk, node.expects, scope, result, before)
+    if node.output:
+        _publish(walk, node, names, result)
+    if body.parallel:
+        body.flow = flow
+        _branch(walk, node, result)
+    elif node.output and node.training:
+        body.flow = flow
+    else:
+        body.flow = result
+
+
+def _branch(walk: Walk, node: tree.Line, result: Any) -> None:
+    if not isinstance(result, TensorRef):
+        raise problem("not-a-tensor", node.span, "a branch of `parallel` makes one tensor")
+    walk.body.branches.append(result)
+
+
+def label_name(walk: Walk, label: tree.Label, scope: Scope) -> str:
+    """The text of a label; expressions in a string label are put in."""
+    parts = []
+    for part in label.parts:
+        value = part if isinstance(part, str) else walk.evaluator.evaluate(part, scope)
+        if isinstance(value, bool) or not isinstance(value, str | int):
+            raise problem("bad-label", label.span, f"a label is made of texts and whole numbers; this is {say(value)}")
+        parts.append(str(value))
+    name = "".join(parts)
+    if not name or "." in name:
+        raise problem("bad-label", label.span, f'"{name}" cannot be a label: it is empty or has a dot in it')
+    return name
+
+
+def _may_be_called(body: Body, name: str, span: Span) -> None:
+    bound = body.scope.names.get(name, MISSING)
+    if bound is not MISSING and not isinstance(bound, Label):
+        raise problem("shadowed-parameter", span, f"the label `{name}` is the name of a parameter or `let` already")
+    body.take(name, span)
+
+
+def _run(walk: Walk, node: tree.Line, scope: Scope, names: list[str]) -> tuple[Any, Module | None, Any]:
+    """The line's result, the module that its label stands for, and the body inside it."""
+    elements = resolve(walk, node.value, scope)
+    count = sum(each.module for each in elements)
+    body = walk.body
+    if not names and not (body.parallel and count > 1):
+        return run(walk, elements, body.flow, body.next_name)
+    name = names[0] if names else body.next_name("branch")
+    if count == 0:
+        return _labelled_operator(walk, elements, name)
+    if count == 1:
+        return run(walk, elements, body.flow, lambda _: name)
+    return _numbered(walk, elements, name, node.span)
+
+
+def _labelled_operator(walk: Walk, elements: list[Element], name: str) -> tuple[Any, Module | None, Any]:
+    """A label on operators alone: the last of them stands under the label."""
+    flow: Any = walk.body.flow
+    if len(elements) > 1:
+        flow, _, _ = run(walk, elements[:-1], flow, walk.body.counted)
+    result, _, _ = apply(walk, elements[-1], flow, len(elements) == 1, lambda _: name)
+    return result, None, None
+
+
+def _numbered(walk: Walk, elements: list[Element], name: str, span: Span) -> tuple[Any, Module | None, Any]:
+    """A label on several layers: a numbered sequence of its own."""
+    outer = walk.body
+    flow: Any = outer.flow
+    head = 0
+    while head < len(elements) and not elements[head].module:
+        head += 1
+    if head:
+        flow, _, _ = run(walk, elements[:head], flow, outer.counted)
+    module = outer.child(name, "chain", False)
+    frame = Frame(module, (flow.id,) if isinstance(flow, TensorRef) else ())
+    outer.frame.items.append(frame)
+    inner = Body(module, frame, Scope(outer.scope, "chain"), False, frozenset(), flow)
+    walk.bodies.append(inner)
+    try:
+        result, _, _ = run(walk, elements[head:], flow, inner.next_name)
+    finally:
+        walk.bodies.pop()
+    frame.result = result.id if isinstance(result, TensorRef) else None
+    return result, module, elements[head:]
+
+
+def run(walk: Walk, elements: list[Element], flow: Any, naming: Naming) -> tuple[Any, Module | None, Any]:
+    """The elements of a chain, one after the other; the last module made, and the body inside it."""
+    module, inside = None, None
+    for at, element in enumerate(elements):
+        flow, made, body = apply(walk, element, flow, at == 0, naming)
+        if made is not None:
+            module, inside = made, body
+    return flow, module, inside
+
+
+def apply(walk: Walk, element: Element, flow: Any, first: bool, naming: Naming) -> tuple[Any, Module | None, Any]:
+    """One element on the tensor that flows."""
+    value = element.value
+    if isinstance(value, TensorRef | TensorList):
+        if not first:
+            raise problem("flow-is-lost", element.node.span, "what flows in here would be lost: this is a tensor, not a layer")
+        return value, None, None
+    if isinstance(value, OpLayer):
+        return _op(walk, value, flow, first, naming, element)
+    if isinstance(value, BlockValue):
+        return _block(walk, value, flow, first, naming)
+    if isinstance(value, GroupLayer):
+        return _group(walk, value, flow, naming)
+    assert isinstance(value, Again)
+    return _again(walk, value, flow)
+
+
+# -------------------------------------------------------------------------------------------------------------- ops
+def inputs_of(layer: OpLayer, flow: Any, first: bool) -> tuple[tuple[TensorRef, ...], bool]:
+    """The tensors an op works on, and whether the flow is among them."""
+    least, most = layer.kind.inputs
+    given = len(layer.tensors)
+    explicit = first and given >= least and (given > 0 or least == 0)
+    if explicit:
+        _at_most(layer, given, most)
+        return layer.tensors, False
+    if most == 0:
+        raise problem("flow-is-lost", layer.node.span, f"`{layer.kind.name}` takes no input; start a line with it")
+    flowing = flow.items if isinstance(flow, TensorList) else (flowing_tensor(flow, layer.node.span),)
+    _at_most(layer, given + len(flowing), most)
+    if given + len(flowing) < least:
+        raise problem("missing-input", layer.node.span, f"`{layer.kind.name}` needs {least} tensors; it gets {given + len(flowing)}")
+    return (*flowing, *layer.tensors), True
+
+
+def _at_most(layer: OpLayer, given: int, most: int | None) -> None:
+    if most is not None and given > most:
+        help = "concat, sum or stack makes one tensor of several" if most == 1 else ""
+        takes = "one tensor" if most == 1 else f"{most} tensors"
+        raise problem("too-many-inputs", layer.node.span, f"`{layer.kind.name}` takes {takes}; it gets {given}", help)
+
+
+def flowing_tensor(flow: Any, span: Span) -> TensorRef:
+    """The tensor from the line above; an error where there is none."""
+    if isinstance(flow, TensorList):
+        raise problem("not-a-tensor", span, "a list of tensors flows in here; `concat`, `sum` or an index makes one of it")
+    if flow is None:
+        raise problem("no-input", span, "nothing flows into this line", "begin it with a tensor: `image -> …`")
+    assert isinstance(flow, TensorRef)
+    return flow
+
+
+def has_weights(kind: type[Op]) -> bool:
+    """Whether modules of this op have state."""
+    return kind.weights is not Op.weights
+
+
+def _op(walk: Walk, layer: OpLayer, flow: Any, first: bool, naming: Naming, element: Element) -> tuple[Any, Module | None, Any]:
+    inputs, _ = inputs_of(layer, flow, first)
+    body = walk.body
+    if not element.module:
+        return place_operator(walk, layer, inputs, naming), None, None
+    module = body.child(naming(layer.kind.name), "op", True)
+    _tie(walk, layer, module)
+    tensor = walk.builder.place(layer, inputs, module.path, module, module.weights)
+    walk.modules.append(module)
+    body.frame.items.append(walk.builder.steps[-1])
+    return tensor, module, layer
+
+
+def place_operator(walk: Walk, layer: OpLayer, inputs: tuple[TensorRef, ...], naming: Naming | None = None) -> TensorRef:
+    """A step without a module, at `<body>.<op><n>` or under its line's label."""
+    body = walk.body
+    numbered = naming is None or naming == body.next_name
+    called = body.counted(layer.kind.name) if numbered or naming is None else naming(layer.kind.name)
+    tensor = walk.builder.place(layer, inputs, body.path(called), None, {})
+    body.frame.items.append(walk.builder.steps[-1])
+    return tensor
+
+
+def operate(walk: Walk, layer: OpLayer, inputs: tuple[TensorRef, ...]) -> TensorRef:
+    """An operator on tensors inside an expression."""
+    return place_operator(walk, layer, inputs)
+
+
+def _tie(walk: Walk, layer: OpLayer, module: Module) -> None:
+    if layer.tied is None:
+        return
+    if isinstance(layer.tied, WeightRef):
+        module.tied["weight"] = layer.tied.module.key(layer.tied.name)
+        return
+    key = walk.builder.values[layer.tied.id].key
+    if not key:
+        raise problem("bad-argument", layer.node.span, "`weight` must be a weight of another layer, such as `wte.weight`")
+    module.tied["weight"] = key
+
+
+# ------------------------------------------------------------------------------------------------ blocks and groups
+def _block(walk: Walk, value: BlockValue, flow: Any, first: bool, naming: Naming) -> tuple[Any, Module | None, Any]:
+    wanted = [each for each in value.definition.parameters if each.type == "tensor" and each.name not in value.given]
+    span = value.node.span if value.node is not None else value.definition.name_span
+    given = len(value.tensors)
+    if given == len(wanted) + 1 and first:
+        inputs = value.tensors
+    elif given == len(wanted):
+        inputs = (flowing_tensor(flow, span), *value.tensors)
+    else:
+        names = ", ".join(f"`{each.name}`" for each in wanted)
+        raise problem("missing-input", span, f"`{value.definition.name}` needs its tensors {names or '(none)'}; it gets {given}")
+    outer = walk.body
+    module = outer.child(naming(snake(value.definition.name)), "block", True)
+    tensors = tuple(each for each in value.given.values() if isinstance(each, TensorRef))
+    frame = Frame(module, tuple(each.id for each in (*inputs, *tensors)))
+    module.frame = frame
+    outer.frame.items.append(frame)
+    walk.modules.append(module)
+    inside = walk.block(value, module, frame, inputs, span)
+    result = inside.flow if inside.flow is not None else walk.builder.unknown(span)
+    return result, module, (inside, value)
+
+
+def _group(walk: Walk, value: GroupLayer, flow: Any, naming: Naming) -> tuple[Any, Module | None, Any]:
+    parallel = isinstance(value.node, tree.Parallel)
+    kind = "parallel" if parallel else "group"
+    outer = walk.body
+    module = outer.child(naming(kind), kind, True)
+    frame = Frame(module, (flow.id,) if isinstance(flow, TensorRef) else ())
+    module.frame = frame
+    outer.frame.items.append(frame)
+    walk.modules.append(module)
+    inside = walk.group(value, module, frame, flow, parallel)
+    result: Any = TensorList(tuple(inside.branches), module) if parallel else inside.flow
+    return result, module, (inside, value)
+
+
+def _again(walk: Walk, value: Again, flow: Any) -> tuple[Any, Module | None, Any]:
+    """The same module once more, with the same weights."""
+    label = value.label
+    tensor = flowing_tensor(flow, value.node.span)
+    module = label.module
+    assert module is not None
+    outer = walk.body
+    if isinstance(label.layer, OpLayer):
+        made = walk.builder.place(label.layer, (tensor, *label.layer.tensors), f"{module.path}", module, module.weights)
+        outer.frame.items.append(walk.builder.steps[-1])
+        return made, None, None
+    frame = Frame(module, (tensor.id,), again=True)
+    outer.frame.items.append(frame)
+    shadow = _shadow(module)
+    if isinstance(label.layer, BlockValue):
+        wanted = sum(each.type == "tensor" for each in label.layer.definition.parameters)
+        if wanted:
+            raise problem("missing-input", value.node.span, f"`{label.layer.definition.name}` needs {wanted} more tensors")
+        inside = walk.block(label.layer, shadow, frame, (tensor,), value.node.span)
+    elif isinstance(label.layer, GroupLayer):
+        inside = walk.group(label.layer, shadow, frame, tensor, isinstance(label.layer.node, tree.Parallel))
+    else:
+        inside = _repeat_chain(walk, label.layer, shadow, frame, tensor)
+    frame.module = module
+    same = _same(walk, module, shadow, frame)
+    if same:
+        raise problem("shared-shape", value.node.span, same)
+    return inside.flow, None, None
+
+
+def _repeat_chain(walk: Walk, elements: list[Element], shadow: Module, frame: Frame, tensor: TensorRef) -> Body:
+    inner = Body(shadow, frame, Scope(walk.body.scope, "chain"), False, frozenset(), tensor)
+    walk.bodies.append(inner)
+    try:
+        inner.flow, _, _ = run(walk, [each for each in elements if each.module], tensor, inner.next_name)
+    finally:
+        walk.bodies.pop()
+    frame.result = inner.flow.id if isinstance(inner.flow, TensorRef) else None
+    return inner
+
+
+def _shadow(module: Module) -> Module:
+    return Module(module.name, module.path, module.kind, module.record)
+
+
+def _same(walk: Walk, module: Module, shadow: Module, frame: Frame) -> str:
+    """Put the real modules in place of the shadow's; a sentence if the second use would need other weights."""
+    real, copies = flatten(module), flatten(shadow)
+    if [each.path for each in real] != [each.path for each in copies]:
+        return f"`{module.path}` takes other branches here than at its first use, so it cannot share its weights"
+    for old, new in zip(real, copies, strict=True):
+        if old.weights != new.weights and all(spec.shape for spec in new.weights.values()):
+            return f"`{old.path or module.path}` would need other shapes here than at its first use"
+    swap = {id(new): old for old, new in zip(real, copies, strict=True)}
+    _swap(walk, frame, swap)
+    gone = set(swap)
+    walk.modules[:] = [each for each in walk.modules if id(each) not in gone]
+    return ""
+
+
+def flatten(module: Module) -> list[Module]:
+    """The module and all below it, in order."""
+    return [module, *(each for child in module.children for each in flatten(child))]
+
+
+def _swap(walk: Walk, frame: Frame, swap: dict[int, Module]) -> None:
+    from dataclasses import replace
+
+    from specc.model.graph import Step
+
+    frame.module = swap.get(id(frame.module), frame.module)
+    frame.again = True
+    for at, item in enumerate(frame.items):
+        if isinstance(item, Frame):
+            _swap(walk, item, swap)
+        elif isinstance(item, Step) and item.module is not None and id(item.module) in swap:
+            step = replace(item, module=swap[id(item.module)])
+            frame.items[at] = walk.builder.steps[item.index] = step
+
+
+# ---------------------------------------------------------------------------------------------------------- results
+def _bind(walk: Walk, node: tree.Line, names: list[str], result: Any, module: Module | None, inside: Any) -> None:
+    body = walk.body
+    layer, labels, opaque = _behind(module, inside)
+    if len(names) == 1:
+        label = Label(result, module, layer, labels, opaque)
+        _bind_one(walk, names[0], label)
+    elif names:
+        tensors = _several(names, result, node)
+        for name, tensor in zip(names, tensors, strict=True):
+            _bind_one(walk, name, Label(tensor, None))
+    if node.alias:
+        _may_alias(body, node)
+        body.scope.names[node.alias] = Label(result, None, None, labels, opaque)
+        if isinstance(result, TensorRef):
+            walk.builder.named(result, node.alias)
+
+
+def _may_alias(body: Body, node: tree.Line) -> None:
+    bound = body.scope.names.get(node.alias, MISSING)
+    if bound is not MISSING and not isinstance(bound, Label):
+        raise problem("shadowed-parameter", node.alias_span or node.span, f"`{node.alias}` is a parameter or `let` already")
+
+
+def _behind(module: Module | None, inside: Any) -> tuple[Any, dict[str, Any], bool]:
+    """What a label can be used for later: the recipe behind it, the labels inside it, and whether it is opaque."""
+    if module is None:
+        return None, {}, False
+    if module.kind in ("op", "chain"):
+        return inside, {}, module.kind == "chain"
+    body, layer = inside
+    if module.kind == "block":
+        return layer, {name: body.labels[name] for name in body.frame.published}, True
+    return layer, dict(body.labels), False
+
+
+def _bind_one(walk: Walk, name: str, label: Label) -> None:
+    body = walk.body
+    body.scope.names[name] = label
+    body.labels[name] = label
+    if isinstance(label.tensor, TensorRef):
+        walk.builder.named(label.tensor, name)
+
+
+def _several(names: list[str], result: Any, node: tree.Line) -> list[TensorRef]:
+    tensors = list(result.items) if isinstance(result, TensorList) else [result, *result.further.values()]
+    if isinstance(result, TensorRef) and result.type is None:
+        return [result] * len(names)
+    if len(tensors) != len(names):
+        raise problem("wrong-count", node.span, f"{len(names)} labels for {len(tensors)} outputs")
+    return tensors
+
+
+def _publish(walk: Walk, node: tree.Line, names: list[str], result: Any) -> None:
+    if len(names) != 1 or not isinstance(result, TensorRef):
+        raise problem("not-a-tensor", node.span, "an output is one tensor with one name")
+    publish_as(walk, names[0], result, node.training, node.span)
+
+
+def publish(walk: Walk, node: tree.Publish, scope: Scope) -> None:
+    """`output low`: a tensor that has its name already becomes a further output."""
+    value = walk.evaluator.evaluate(node.name, scope)
+    if not isinstance(value, TensorRef):
+        raise problem("not-a-tensor", node.name.span, f"an output is one tensor; this is {say(value)}")
+    name = node.name.name if isinstance(node.name, tree.Name | tree.Attribute) else node.name.span.text
+    walk.claims.check_line(walk, node.expects, scope, value, walk.claims.mark(walk.builder, walk.modules))
+    publish_as(walk, name, value, node.training, node.span)
+
+
+def publish_as(walk: Walk, name: str, tensor: TensorRef, training: bool, span: Span) -> None:
+    body = walk.body
+    if body.network:
+        if any(each.name == name for each in walk.outputs):
+            raise problem("duplicate-label", span, f"there is an output `{name}` already")
+        walk.outputs.append(Port(name, tensor.id, training, span))
+        return
+    if body.module.kind != "block":
+        raise problem("misplaced-output", span, "only networks and blocks have outputs")
+    body.frame.published[name] = tensor.id
+    body.labels.setdefault(name, Label(tensor, None))
+
+
+# ------------------------------------------------------------------------------------------- inside expressions
+def operand(walk: Walk, layer: Any, node: tree.Expr) -> Any:
+    """A layer with its tensors given, inside an expression: an unlabelled step of the body."""
+    elements = resolve(walk, node, walk.body.scope, layer)
+    first = elements[0].value
+    given = first.tensors if isinstance(first, OpLayer | BlockValue) else ()
+    starts = isinstance(first, OpLayer) and first.kind.inputs[0] == 0
+    if isinstance(first, OpLayer | BlockValue | GroupLayer) and not given and not starts:
+        named = first.named if isinstance(first, OpLayer) else {}
+        if not named or isinstance(first, BlockValue):
+            raise problem("no-input", node.span, "this layer has no input here", "give it one: `relu(x)`")
+    result, _, _ = run(walk, elements, None, walk.body.next_name)
+    return result
+
+
+def inner_chain(walk: Walk, node: tree.Chain, scope: Scope) -> Any:
+    """A chain as a value: run now if it begins with a tensor, kept as a recipe otherwise."""
+    elements = resolve(walk, node, scope)
+    head = elements[0].value
+    starts = isinstance(head, TensorRef | TensorList) or (
+        isinstance(head, OpLayer | BlockValue) and (head.tensors or (isinstance(head, OpLayer) and head.kind.inputs[0] == 0))
+    )
+    if starts:
+        result, _, _ = run(walk, elements, None, walk.body.next_name)
+        return result
+    return ChainLayer(tuple(each.value for each in elements), node)
+
+
+def recipe(walk: Walk, node: tree.Expr, scope: Scope) -> Any:
+    """The value of a `let` that gives a layer or a tensor."""
+    if isinstance(node, tree.Chain):
+        return inner_chain(walk, node, scope)
+    return walk.evaluator.evaluate(node, scope)

@@ -1,0 +1,214 @@
+"""One network: bind its parameters, unroll its body, find what is used, and freeze the model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from specc.model.elaborate.body import Body
+from specc.model.elaborate.calls import fitted
+from specc.model.elaborate.claims import Claims, Figures, count, is_frozen
+from specc.model.elaborate.expand import Walk, missing_parameter
+from specc.model.elaborate.files import Unit
+from specc.model.elaborate.place import Builder
+from specc.model.elaborate.problem import Silent, problem, suggestion
+from specc.model.elaborate.scope import BlockValue, Later, Scope, TensorRef
+from specc.model.graph import Frame, Model, Module, Port, Weight
+from specc.sizes.conditions import admissible
+from specc.sizes.dim import Size
+from specc.syntax import tree
+from specc.text.diagnostics import Bag, Diagnostic, SpecError
+
+
+def elaborate(
+    unit: Unit, name: str, bag: Bag, settings: Mapping[str, Any], sizes: Mapping[str, int], chosen: bool
+) -> Model | None:
+    """The model of a declared network; None for a template (a parameter is not bound) and after errors in its head.
+
+    `settings` override its parameters, `sizes` bind its symbols. A template is an error if the network was `chosen`.
+    """
+    declared = unit.networks[name]
+    builder = Builder(bag)
+    walk = Walk(builder, Claims(free=bool(settings or sizes)))
+    try:
+        value, expects = _target(walk, unit, declared)
+        if value is None:
+            return None
+        return _elaborate(walk, name, value, expects, settings, sizes, unit, chosen)
+    except SpecError as error:
+        bag.add(error.diagnostic)
+    except Silent:
+        pass
+    return None
+
+
+def _target(walk: Walk, unit: Unit, declared: tree.Network | tree.Alias) -> tuple[BlockValue | None, tuple[tree.Expect, ...]]:
+    if isinstance(declared, tree.Network):
+        return BlockValue(declared, unit.scope), declared.expects
+    value = walk.evaluator.evaluate(declared.value, unit.scope)
+    if not isinstance(value, BlockValue) or not isinstance(value.definition, tree.Network):
+        from specc.model.elaborate.evaluate import say
+
+        raise problem("not-a-network", declared.value.span, f"an alias names a network; this is {say(value)}")
+    return value, (*value.definition.expects, *declared.expects)
+
+
+def _elaborate(
+    walk: Walk,
+    name: str,
+    value: BlockValue,
+    expects: tuple[tree.Expect, ...],
+    settings: Mapping[str, Any],
+    sizes: Mapping[str, int],
+    unit: Unit,
+    chosen: bool,
+) -> Model | None:
+    definition = value.definition
+    assert isinstance(definition, tree.Network)
+    scope = Scope(value.home, "network")
+    missing = _bind(walk, value, scope, settings)
+    if missing is not None:
+        if chosen:
+            raise missing_parameter(definition, missing, definition.name_span)
+        return None
+    walk.sizes = dict(sizes)
+    root = Module("", "", "network")
+    frame = Frame(root, ())
+    record, reserved = walk.shapes.of(definition.body)
+    root.record = record
+    body = Body(root, frame, scope, record, reserved, network=True)
+    frame.definition, frame.scope, frame.expressions = definition, scope, value.expressions
+    frame.given = {each.name: walk.evaluator.bound(scope.names[each.name], each.span) for each in definition.parameters}
+    walk.modules.append(root)
+    walk.unroll(body, definition.body)
+    frame.inputs = tuple(each.value for each in walk.inputs)
+    frame.result = body.flow.id if isinstance(body.flow, TensorRef) else None
+    return _finish(walk, name, definition, body, expects, scope, unit)
+
+
+def _bind(walk: Walk, value: BlockValue, scope: Scope, settings: Mapping[str, Any]) -> tree.Parameter | None:
+    """Bind the parameters; the first one that has no value, if there is one."""
+    definition = value.definition
+    for each in definition.parameters:
+        if each.name in settings:
+            span = each.span
+            scope.names[each.name] = fitted(definition.name, each, settings[each.name], span)
+        elif each.name in value.given:
+            scope.names[each.name] = value.given[each.name]
+        elif each.default is not None:
+            default = walk.evaluator.bound(Later(each.default, Scope(scope)), each.span)
+            scope.names[each.name] = fitted(definition.name, each, default, each.default.span)
+        else:
+            return each
+    return None
+
+
+def _finish(
+    walk: Walk, name: str, definition: tree.Network, body: Body, expects: tuple[tree.Expect, ...], scope: Scope, unit: Unit
+) -> Model | None:
+    builder = walk.builder
+    if not walk.inputs:
+        raise problem("no-input", definition.name_span, f"`{definition.name}` declares no input", "input image: [3, 224, 224]")
+    outputs = list(walk.outputs)
+    if not any(not each.training for each in outputs):
+        if not isinstance(body.flow, TensorRef):
+            raise problem("no-output", definition.name_span, f"`{definition.name}` ends without a tensor")
+        last = builder.values[body.flow.id]
+        outputs.append(Port("output", body.flow.id, span=last.span))
+    known = all(builder.values[each.value].type is not None for each in outputs)
+    steps, warnings = _used(builder, outputs)
+    weights = tuple(_weights(body.module))
+    if known:
+        _check_claims(walk, expects, scope, outputs, steps)
+        for each in warnings:
+            builder.bag.add(each)
+    for each in walk.claims.notes:
+        builder.bag.add(each)
+    conditions = tuple(admissible([each.predicate for each in builder.requirements], tuple(builder.facts)))
+    for condition in conditions:
+        if condition.empty:
+            builder.bag.add(_empty(walk, condition, definition))
+    return Model(
+        name, tuple(walk.inputs), tuple(outputs), tuple(builder.values), tuple(builder.steps), body.frame, weights,
+        tuple(builder.requirements), tuple(builder.facts), conditions, dict(body.frame.given), definition, unit.path,
+    )  # fmt: skip
+
+
+def _empty(walk: Walk, condition: Any, definition: tree.Network) -> Diagnostic:
+    causes = [walk.builder.requirements[at] for at in condition.causes]
+    span = causes[0].span if causes else definition.name_span
+    names = " and ".join(condition.symbols)
+    says = "; ".join(f"`{each.step}`: {each.text}" for each in causes[:3])
+    return Diagnostic("no-valid-size", span, f"no size of {names} satisfies all of this: {says or condition.text}")
+
+
+def _used(builder: Builder, outputs: list[Port]) -> tuple[set[int], list[Diagnostic]]:
+    """The steps that inference needs, and a warning for each layer that nothing needs at all."""
+    inference = _behind(builder, [each.value for each in outputs if not each.training])
+    every = inference | _behind(builder, [each.value for each in outputs])
+    warnings = []
+    for step in builder.steps:
+        if step.index not in every and step.module is not None and step.module.step is step:
+            message = f"nothing uses what `{step.path}` makes"
+            warnings.append(Diagnostic("unused-layer", step.span, message, severity="warning"))
+    return inference, warnings
+
+
+def _behind(builder: Builder, wanted: list[int]) -> set[int]:
+    found: set[int] = set()
+    waiting = [builder.values[each].step for each in wanted]
+    while waiting:
+        at = waiting.pop()
+        if at is None or at in found:
+            continue
+        found.add(at)
+        waiting += [builder.values[each].step for each in builder.steps[at].inputs]
+    return found
+
+
+def _check_claims(
+    walk: Walk, expects: tuple[tree.Expect, ...], scope: Scope, outputs: list[Port], used: set[int]
+) -> None:
+    macs: Size = 0
+    for step in walk.builder.steps:
+        if step.index in used:
+            macs = macs + step.macs
+    found = count(walk.modules)
+    main = [each for each in outputs if not each.training][-1]
+    receptive = walk.builder.receptive(main.value)
+    kind = walk.builder.values[main.value].type
+    figures = Figures(found.params, found.trainable, found.buffers, macs, receptive, _parts(walk))
+    walk.claims.check(walk, expects, scope, figures, kind.shape if kind else None)
+
+
+def _parts(walk: Walk) -> tuple[str, ...]:
+    """Parameters per part of the network, for a claim that fails."""
+    from specc.model.elaborate.claims import say_figure
+    from specc.model.elaborate.lines import flatten
+
+    found = []
+    for child in walk.modules[0].children:
+        size = count(flatten(child)).params
+        if size != 0:
+            found.append(f"{child.name} {say_figure(size)}")
+    return tuple(found)
+
+
+def _weights(module: Module) -> list[Weight]:
+    """The state-dict in PyTorch's order: a module's parameters, its buffers, then its children."""
+    found = []
+    for kind in ("parameter", "buffer"):
+        for name, spec in module.weights.items():
+            if spec.kind == kind:
+                tied = module.tied.get(name, "")
+                trains = kind == "parameter" and not is_frozen(module, name)
+                found.append(Weight(module.key(name), spec, module, name, tied, trains))
+    for child in module.children:
+        found += _weights(child)
+    return found
+
+
+def unknown_setting(key: str, known: list[str]) -> Diagnostic:
+    """`--set` of something that nothing has."""
+    return Diagnostic("unknown-setting", None, f"nothing here is called `{key}`", suggestion(key, known))
+

@@ -1,0 +1,231 @@
+"""Names and what they stand for: a chain of scopes, and the kinds of value that are no plain number or text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from specc.catalogue.op import Op, TensorType
+from specc.syntax import tree
+from specc.text.source import Span
+
+if TYPE_CHECKING:
+    from specc.model.graph import Module
+
+
+class Scope:
+    """Bindings with a parent. `role` says what the scope is, for messages and for emission."""
+
+    __slots__ = ("names", "parent", "role")
+
+    def __init__(self, parent: Scope | None = None, role: str = "") -> None:
+        self.parent = parent
+        self.names: dict[str, Any] = {}
+        self.role = role
+
+    def find(self, name: str) -> Any:
+        """The binding, or MISSING."""
+        scope: Scope | None = self
+        while scope is not None:
+            found = scope.names.get(name, MISSING)
+            if found is not MISSING:
+                return found
+            scope = scope.parent
+        return MISSING
+
+    def all_names(self) -> Iterator[str]:
+        scope: Scope | None = self
+        while scope is not None:
+            yield from scope.names
+            scope = scope.parent
+
+
+class _Missing:
+    def __repr__(self) -> str:
+        return "MISSING"
+
+
+MISSING = _Missing()
+
+
+class _Lost:
+    def __repr__(self) -> str:
+        return "LOST"
+
+
+LOST = _Lost()  # what a name is bound to whose declaration failed: said already
+
+
+class Word(str):
+    """A bare word that is no name in scope; it only means something as an argument whose type knows it."""
+
+    __slots__ = ("span",)
+
+    def __new__(cls, text: str, span: Span) -> Word:
+        found = super().__new__(cls, text)
+        found.span = span
+        return found
+
+
+@dataclass(slots=True, eq=False)
+class Later:
+    """A `let`, or an argument of a `let` function: evaluated when first asked for."""
+
+    node: tree.Expr
+    scope: Scope
+    value: Any = MISSING
+    busy: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TensorRef:
+    """A tensor of the model under construction; `type` is None after an error. `module` is what a label stands for."""
+
+    id: int
+    type: TensorType | None
+    module: Module | None = None
+    further: Mapping[str, TensorRef] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class TensorList:
+    """The branches of a `parallel`."""
+
+    items: tuple[TensorRef, ...]
+    module: Module | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WeightRef:
+    """A weight named by a dotted path, `transformer.wte.weight`; as an operand it is the tensor itself."""
+
+    module: Module
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A label in scope: its tensor (or list of them), and its module if it has one of its own."""
+
+    tensor: TensorRef | TensorList | None
+    module: Module | None
+    layer: Any = None
+    labels: Mapping[str, Any] = field(default_factory=dict)
+    opaque: bool = False
+
+
+# ------------------------------------------------------------------------------------------------------- layers
+@dataclass(frozen=True, slots=True)
+class OpLayer:
+    """An op with its arguments, waiting for its inputs. `tensors` are those it was given by position, `named` by name."""
+
+    kind: type[Op]
+    op: Op
+    tensors: tuple[TensorRef, ...]
+    named: Mapping[str, TensorRef]
+    node: tree.Expr
+    expressions: Mapping[str, tree.Expr]
+    scope: Scope
+    tied: TensorRef | WeightRef | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BlockValue:
+    """A block with some of its arguments: a layer if none is missing, a value to pass on otherwise."""
+
+    definition: tree.Block | tree.Network
+    home: Scope
+    given: Mapping[str, Any] = field(default_factory=dict)
+    expressions: Mapping[str, tree.Expr] = field(default_factory=dict)
+    tensors: tuple[TensorRef, ...] = ()
+    node: tree.Expr | None = None
+    scope: Scope | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OpName:
+    """A bare operator name as a value: `units[i](64)` calls it."""
+
+    kind: type[Op]
+
+
+@dataclass(frozen=True, slots=True)
+class GroupLayer:
+    """`{ … }` or `parallel { … }` as a value, with the scope that it sees."""
+
+    node: tree.Group | tree.Parallel
+    scope: Scope
+
+
+@dataclass(frozen=True, slots=True)
+class ChainLayer:
+    """Several layers in a row as a value; used without a label they stay flat."""
+
+    elements: tuple[Any, ...]
+    node: tree.Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """A label used as a layer: the same module once more."""
+
+    label: Label
+    node: tree.Expr
+
+
+Layer = OpLayer | BlockValue | GroupLayer | ChainLayer | Again
+LAYERS = (OpLayer, BlockValue, GroupLayer, ChainLayer, Again)
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """`let half(v) = v // 2`, also one that gives a layer."""
+
+    node: tree.Let
+    scope: Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Builtin:
+    """A function on plain values that everyone knows."""
+
+    name: str
+    run: Callable[..., Any]
+
+
+
+def retraced(scope: Scope, stop: Scope, replaced: Mapping[str, Any]) -> Scope:
+    """A copy of the chain from `scope` to `stop` in which names of `stop` are replaced and every `let` is fresh."""
+    return _Retrace(stop, replaced).copy(scope)
+
+
+class _Retrace:
+    def __init__(self, stop: Scope, replaced: Mapping[str, Any]) -> None:
+        self.stop = stop
+        self.replaced = replaced
+        self.done: dict[int, Scope] = {}
+
+    def copy(self, scope: Scope) -> Scope:
+        if id(scope) in self.done:
+            return self.done[id(scope)]
+        if not self._reaches(scope):
+            return scope
+        parent = scope.parent if scope is self.stop or scope.parent is None else self.copy(scope.parent)
+        found = Scope(parent, scope.role)
+        self.done[id(scope)] = found
+        for name, bound in scope.names.items():
+            found.names[name] = Later(bound.node, self.copy(bound.scope)) if isinstance(bound, Later) else bound
+        if scope is self.stop:
+            found.names.update(self.replaced)
+        return found
+
+    def _reaches(self, scope: Scope | None) -> bool:
+        while scope is not None:
+            if scope is self.stop or (scope.role == "call" and any(self._lends(each) for each in scope.names.values())):
+                return True
+            scope = scope.parent
+        return False
+
+    def _lends(self, bound: Any) -> bool:
+        return isinstance(bound, Later) and self._reaches(bound.scope)

@@ -1,0 +1,1 @@
+"""Source text, places in it, and the diagnostics that point there."""

@@ -1,0 +1,89 @@
+"""What a diagnostic is: a fact about a place, notes at other places, and what to type instead."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+from specc.text.source import Span
+
+Severity = Literal["error", "warning", "note"]
+_RANK = {"error": 0, "warning": 1, "note": 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A second place that helps to understand the first."""
+
+    span: Span
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """A change of the text that was worked out and checked again by the compiler."""
+
+    span: Span
+    replacement: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """One mistake: its code, where it is, the fact in one sentence, and help that says what to type.
+
+    `span` is None for what has no place in a text (a file that cannot be read).
+    """
+
+    code: str
+    span: Span | None
+    message: str
+    help: str = ""
+    notes: tuple[Note, ...] = ()
+    fixes: tuple[Fix, ...] = ()
+    severity: Severity = "error"
+    file: str = ""
+
+    @property
+    def order(self) -> tuple[object, ...]:
+        """The total order in which diagnostics are shown."""
+        name = self.span.source.name if self.span else self.file
+        place = (self.span.start, self.span.end) if self.span else (0, 0)
+        return (name, *place, _RANK[self.severity], self.code, self.message)
+
+
+class SpecError(Exception):
+    """Carries one diagnostic up to where it can be put in the bag."""
+
+    def __init__(self, diagnostic: Diagnostic) -> None:
+        super().__init__(diagnostic.message)
+        self.diagnostic = diagnostic
+
+
+@dataclass
+class Bag:
+    """The diagnostics of one compilation; the same one twice is kept once."""
+
+    limit: int = 100
+    _found: dict[tuple[object, ...], Diagnostic] = field(default_factory=dict)
+
+    def add(self, diagnostic: Diagnostic) -> None:
+        if len(self._found) < self.limit:
+            self._found.setdefault(diagnostic.order, diagnostic)
+
+    @property
+    def failed(self) -> bool:
+        return any(each.severity == "error" for each in self._found.values())
+
+    def __iter__(self) -> Iterator[Diagnostic]:
+        return iter(self._found[key] for key in sorted(self._found, key=repr_key))
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+
+def repr_key(order: tuple[object, ...]) -> tuple[str, int, int, int, str, str]:
+    """The order as one comparable tuple."""
+    name, start, end, rank, code, message = order
+    return (str(name), int(str(start)), int(str(end)), int(str(rank)), str(code), str(message))

@@ -1,0 +1,244 @@
+"""Generated source means what its nodes say and is what `ruff format` would leave alone."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sysconfig
+import tempfile
+from pathlib import Path
+from shutil import which
+
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+from specc.code import nodes
+from specc.code.names import Namespace, camel_case, identifier, snake_case
+from specc.code.nodes import Literal, Name, Traced, TracedFloat, assign, binary, call, index, method, value
+from specc.code.printer import print_body, print_expression, print_module
+from tests.code_samples import SAMPLES, bodies, expressions, to_ast
+
+RUFF = which("ruff") or which("ruff", path=sysconfig.get_path("scripts"))
+needs_ruff = pytest.mark.skipif(RUFF is None, reason="ruff is not installed")
+growth, width = Traced(32, Name("growth")), Traced(64, Name("width"))
+
+
+def formatted(texts: list[str]) -> list[str]:
+    """What `ruff format` with its default settings makes of each text, in one process."""
+    with tempfile.TemporaryDirectory() as folder:
+        files = [Path(folder, f"module_{place}.py") for place in range(len(texts))]
+        for file, text in zip(files, texts, strict=True):
+            file.write_text(text, encoding="utf-8")
+        assert RUFF is not None
+        done = subprocess.run([RUFF, "format", "--isolated", "--no-cache", folder], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return [file.read_text(encoding="utf-8") for file in files]
+
+
+def check_layout(module: nodes.Module) -> None:
+    """Ruff keeps the text, and makes the same text of one with every statement on a single line."""
+    text = print_module(module)
+    kept, made = formatted([text, print_module(module, width=1_000_000)])
+    assert kept == text
+    assert made == text
+
+
+@needs_ruff
+@pytest.mark.parametrize("name", SAMPLES)
+def test_sample_is_stable(name: str) -> None:
+    check_layout(nodes.Module("", SAMPLES[name]))
+
+
+@needs_ruff
+@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(st.lists(bodies(), min_size=1, max_size=4))
+def test_random_module_is_stable(parts: list[nodes.Body]) -> None:
+    check_layout(nodes.Module("", tuple(node for body in parts for node in body)))
+
+
+def meaning(tree: ast.AST) -> str:
+    return ast.dump(ast.parse(ast.unparse(ast.fix_missing_locations(tree))))
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_sample_means_what_it_says(name: str) -> None:
+    module = nodes.Module("A sample.", SAMPLES[name])
+    assert ast.dump(ast.parse(print_module(module))) == meaning(to_ast(module))
+
+
+@settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(expressions())
+def test_expression_means_what_it_says(node: nodes.Expression) -> None:
+    text = print_expression(node)
+    assert ast.dump(ast.parse(text)) == meaning(ast.Module([ast.Expr(to_ast(node))], []))
+
+
+@settings(max_examples=100, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(bodies())
+def test_body_means_what_it_says(body: nodes.Body) -> None:
+    assert ast.dump(ast.parse(print_body(body))) == meaning(to_ast(nodes.Module("", body)))
+
+
+@settings(max_examples=100, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(expressions())
+def test_brackets_are_few(node: nodes.Expression) -> None:
+    """Without any one pair of brackets that stands for grouping, the text would mean something else."""
+    text = print_expression(node)
+    assume("**" not in text and len(text) < 400 and not {"'", '"'} & set(text))
+    meant = ast.dump(ast.parse(text))
+    opened: list[int] = []
+    for place, sign in enumerate(text):
+        if sign == "(":
+            opened.append(place)
+        elif sign == ")":
+            start = opened.pop()
+            bare = f"{text[:start]} {text[start + 1 : place]} {text[place + 1 :]}"
+            assert not _means(bare, meant) or "," in text[start:place]
+
+
+def _means(text: str, meant: str) -> bool:
+    try:
+        return ast.dump(ast.parse(text)) == meant
+    except SyntaxError:
+        return False
+
+
+def test_printing_is_the_same_every_time() -> None:
+    module = nodes.Module("", tuple(node for body in SAMPLES.values() for node in body))
+    assert print_module(module) == print_module(module)
+
+
+@pytest.mark.parametrize(
+    ("node", "text"),
+    [
+        (call("nn.Conv2d", 3, 64, 7, stride=2, padding_mode="zeros"), 'nn.Conv2d(3, 64, 7, stride=2, padding_mode="zeros")'),
+        (method("x", "flatten", 1), "x.flatten(1)"),
+        (index("x", slice(None), slice(1, None), ..., None), "x[:, 1:, ..., None]"),
+        (index("x", slice(None, None, 2)), "x[::2]"),
+        (index("x", slice(call("f"), None)), "x[f() :]"),
+        (binary("*", binary("+", Name("a"), 1), 2), "(a + 1) * 2"),
+        (binary("-", Name("a"), binary("-", Name("b"), Name("c"))), "a - (b - c)"),
+        (binary("**", -1, 2), "(-1) ** 2"),
+        (nodes.Unary("-", binary("**", Name("a"), 2)), "-(a**2)"),
+        (nodes.Attribute(Literal(1), "real"), "(1).real"),
+        (value([1e-05, 1e16, -0.5, float("-inf"), 10**20]), '[1e-05, 1e16, -0.5, -float("inf"), 100000000000000000000]'),
+        (value((3,)), "(3,)"),
+        (value({"a": None, 'b"': True}), "{\"a\": None, 'b\"': True}"),
+        (nodes.FString(("got ", Name("h"), " of {8}")), 'f"got {h} of {{8}}"'),
+        (nodes.formula("(H + 1)//2 - min(W, 3*H**2)"), "(H + 1) // 2 - min(W, 3 * H**2)"),
+        (nodes.Conditional(Name("p"), Name("a"), nodes.Conditional(Name("q"), Name("b"), Name("c"))), "a if p else b if q else c"),
+    ],
+)
+def test_expression_text(node: nodes.Expression, text: str) -> None:
+    assert print_expression(node) == text
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (4 * growth, "4 * growth"),
+        (growth * 1, "growth"),
+        (1 * growth + 0, "growth"),
+        (growth * 2 * 3, "growth * 6"),
+        (growth + 2 + 3, "growth + 5"),
+        (growth + 2 - 5, "growth - 3"),
+        (growth + 2 - 2, "growth"),
+        (growth - -1, "growth + 1"),
+        (growth // 1, "growth"),
+        ((growth + width) // 2, "(growth + width) // 2"),
+        (growth * width % 3, "growth * width % 3"),
+        (-growth, "-growth"),
+        (-(-growth), "growth"),
+        (growth**2, "growth**2"),
+        (growth / 2, "growth / 2"),
+        (growth * 0.5, "growth * 0.5"),
+        (1 - TracedFloat(0.1, Name("p")), "1 - p"),
+        ((growth, [width]), "(growth, [width])"),
+        (growth * 0, "0"),
+        (growth % 1, "0"),
+    ],
+)
+def test_traced_number_is_printed_as_it_was_reckoned(number: object, text: str) -> None:
+    assert print_expression(value(number)) == text
+
+
+@given(st.lists(st.tuples(st.sampled_from(["+", "-", "*", "//", "%"]), st.integers(-4, 9)), max_size=5), st.integers(1, 9))
+def test_traced_number_equals_its_expression(steps: list[tuple[str, int]], start: int) -> None:
+    number, plain = Traced(start, Name("k")), start
+    for sign, by in steps:
+        if by == 0 and sign in ("//", "%"):
+            continue
+        number, plain = eval(f"n {sign} b", {"n": number, "b": by}), eval(f"n {sign} b", {"n": plain, "b": by})
+    assert number == plain
+    assert hash(number) == hash(plain)
+    assert eval(print_expression(value(number)), {"k": start}) == plain
+
+
+def test_traced_number_is_an_int() -> None:
+    assert growth == 32
+    assert growth < width
+    assert list(range(10))[Traced(3, Name("k"))] == 3
+    assert f"{growth}" == "32"
+    assert {growth: 1}[32] == 1
+    assert isinstance(growth / 2, float)
+    with pytest.raises(TypeError):
+        growth + "a"  # type: ignore[operator]
+
+
+def test_what_has_no_source_is_refused() -> None:
+    for given_value in (object(), 1j, b"a"):
+        with pytest.raises(TypeError):
+            value(given_value)
+    with pytest.raises(ValueError):
+        print_expression(Literal(float("nan")))
+    with pytest.raises(ValueError):
+        print_expression(nodes.FString((index("x", "key"),)))
+    with pytest.raises(ValueError):
+        nodes.dotted("a b")
+    with pytest.raises(ValueError):
+        nodes.formula("a if b else c")
+    with pytest.raises(ValueError):
+        print_body((nodes.Assign((Name("x"),), None),))
+
+
+def test_names_are_unique_and_valid() -> None:
+    names = Namespace(["self"])
+    given_names = [names.name(hint) for hint in ("relu", "relu", "relu", "relu_1", "self", "lambda", "min", "3d", "a-b", "")]
+    assert given_names == ["relu", "relu_1", "relu_2", "relu_3", "self_1", "lambda_", "min_", "_3d", "a_b", "_"]
+    assert names.name("x", of=7) == names.name("y", of=7) == "x"
+    inner = names.inner()
+    assert inner.name("relu") == "relu_4"
+    assert "relu_4" not in names
+    assert inner.name("z", of=7) == "x"
+
+
+@given(st.lists(st.text(max_size=6) | st.sampled_from(["x", "x_1", "class", "class_", "super", "X"]), max_size=30))
+def test_any_hints_give_identifiers(hints: list[str]) -> None:
+    names = Namespace()
+    found = [names.name(hint) for hint in hints]
+    assert len(set(found)) == len(hints)
+    for name in found:
+        assert ast.dump(ast.parse(f"{name} = 1")) == ast.dump(ast.Module([ast.Assign([ast.Name(name, ast.Store())], ast.Constant(1))], []))
+
+
+@pytest.mark.parametrize(
+    ("camel", "snake"),
+    [
+        ("ConvBN", "conv_bn"),
+        ("InvertedResidual", "inverted_residual"),
+        ("ResNet18", "res_net18"),
+        ("HTTPHead", "http_head"),
+        ("UNet", "u_net"),
+        ("VGG16", "vgg16"),
+        ("MobileNetV2", "mobile_net_v2"),
+        ("block", "block"),
+    ],
+)
+def test_snake_case(camel: str, snake: str) -> None:
+    assert snake_case(camel) == snake
+    assert identifier(snake) == snake
+
+
+def test_camel_case() -> None:
+    assert [camel_case(name) for name in ("conv_bn", "res_net18", "ConvBN", "le-net 5")] == ["ConvBn", "ResNet18", "ConvBN", "LeNet5"]
