@@ -51,10 +51,12 @@ def compile_text(
     settings: Mapping[str, str] | None = None,
     sizes: Mapping[str, int] | None = None,
     read: Read | None = None,
+    fixes: bool = True,
 ) -> Compilation:
     """Compile a text. `read(path)` gives the text of an imported file of the project, None if there is none.
 
     `network` is the one to compile (all of the file by default); `settings` are `--set` texts, `sizes` bind symbols.
+    With `fixes`, those that a diagnostic offers are tried, and only what mends it is kept.
 
     >>> found = compile_text("network N { input x: [3]; linear(2) }")
     >>> found.model().weights[0].key
@@ -65,7 +67,20 @@ def compile_text(
     found = Compilation(source, bag, network=network)
     with deep_recursion():
         _compile(found, dict(settings or {}), dict(sizes or {}), read)
+        if fixes and bag.failed:
+            found.bag = _mended(found, dict(settings or {}), dict(sizes or {}), read)
     return found
+
+
+def _mended(found: Compilation, settings: dict[str, str], sizes: dict[str, int], read: Read | None) -> Bag:
+    """The bag with fixes that were tried; a fix of a text is judged by compiling the changed text."""
+    from specc.repair import with_fixes
+
+    def again(text: str) -> tuple[Bag, list[object]]:
+        other = compile_text(text, found.source.name, network=found.network, settings=settings, sizes=sizes, read=read, fixes=False)
+        return other.bag, list(other.models.values())
+
+    return with_fixes(found.bag, found.source, found.unit, again)
 
 
 def _compile(found: Compilation, settings: dict[str, str], sizes: dict[str, int], read: Read | None) -> None:

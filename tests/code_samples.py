@@ -29,9 +29,13 @@ def _larger(inner: st.SearchStrategy[n.Expression]) -> st.SearchStrategy[n.Expre
     named = st.lists(st.tuples(st.sampled_from(["dim", "bias", "kernel_size"]), inner), max_size=2, unique_by=lambda k: k[0])
     attribute = st.builds(n.Attribute, inner, st.sampled_from(["shape", "relu", "permute", "contiguous"]))
     part = st.none() | inner
+    simple = st.builds(binary, st.sampled_from(_BINARY), st.sampled_from(_LONG).map(dotted), st.integers(0, 9))
     slices = inner | st.builds(n.Slice, part, part, part)
+    chain = st.lists(st.tuples(st.sampled_from(["view", "transpose", "contiguous"]), items), min_size=1, max_size=4)
     return st.one_of(
         attribute,
+        st.builds(_chained, inner, chain),
+        st.builds(n.FString, st.lists(st.text("ab'{\"", max_size=9) | simple, max_size=3).map(_apart)),
         st.builds(n.Call, inner | attribute, starred, named.map(tuple)),
         st.builds(n.Call, attribute, items, named.map(tuple)),
         st.builds(n.Index, inner, slices | st.lists(slices, min_size=1, max_size=3).map(tuple).map(n.Tuple)),
@@ -45,6 +49,18 @@ def _larger(inner: st.SearchStrategy[n.Expression]) -> st.SearchStrategy[n.Expre
         st.builds(n.BoolOp, st.sampled_from(["and", "or"]), st.lists(inner, min_size=2, max_size=4).map(tuple)),
         st.builds(n.Conditional, inner, inner, inner),
     )
+
+
+def _chained(node: n.Expression, calls: list[tuple[str, tuple[n.Expression, ...]]]) -> n.Expression:
+    for name, given in calls:
+        node = n.Call(n.Attribute(node, name), given)
+    return node
+
+
+def _apart(parts: list[str | n.Expression]) -> tuple[str | n.Expression, ...]:
+    """No two texts side by side and none empty, which an f-string could not tell from one."""
+    kept = [part for part in parts if part != ""]
+    return tuple(part for place, part in enumerate(kept) if place == 0 or not isinstance(part, str) or not isinstance(kept[place - 1], str))
 
 
 def bodies() -> st.SearchStrategy[n.Body]:

@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import Any
@@ -145,9 +145,15 @@ def _name(builder: Builder, graph: StepGraph, step: Step, outputs: Sequence[Tens
     own = {id(node) for node in graph.nodes}
     doc = _line(step)
     for at, (value, tensor) in enumerate(zip(step.outputs, outputs, strict=False)):
-        if tensor.maker is None or id(tensor.maker) not in own:
+        if tensor.maker is None:
             continue
-        if at == 0:
+        if id(tensor.maker) not in own:  # the step does nothing in inference, such as dropout
+            if builder.model.values[value].name and not tensor.titled:
+                builder.rename(tensor, builder.unique(_spelled(builder.model, step, value, at)))
+                tensor.titled = True
+            continue
+        tensor.titled = bool(builder.model.values[value].name)
+        if at == 0 and all(node.name != step.path for node in builder.nodes):
             tensor.maker.name = step.path
         builder.rename(tensor, builder.unique(_spelled(builder.model, step, value, at)))
     for node in graph.nodes:
@@ -234,12 +240,18 @@ def _frozen(
         tuple(tensor.info() for tensor in ends),
         tuple(tensor.info() for tensor in made if tensor.name not in outputs),
         tuple(constant for tensor, constant in builder.constants() if tensor.name in used),
-        tuple(use for name, use in builder.weights.items() if name in used),
+        tuple(sorted((use for name, use in builder.weights.items() if name in used), key=_order(model))),
         dict(metadata),
         model,
         source,
         {value: tensor.name for value, tensor in env.items() if tensor in made},
     )
+
+
+def _order(model: Model) -> Callable[[WeightUse], tuple[int, str]]:
+    """Weights stand in the order of the state-dict, those that are computed last."""
+    places = {weight.key: at for at, weight in enumerate(model.weights)}
+    return lambda use: (places.get(use.info.name, len(places)), use.info.name)
 
 
 __all__ = ["OnnxModel", "WeightProblem", "lower"]

@@ -17,12 +17,13 @@ _FORMATS: dict[Dtype, str] = {"float": "f", "int": "q", "bool": "?"}
 
 @dataclass(slots=True, eq=False)
 class Tensor:
-    """A tensor of the graph. Its name is final once the step that makes it is done."""
+    """A tensor of the graph. Its name may still change; `titled` is true once it has one from the spec."""
 
     name: str
     type: TensorType
     kind: Literal["input", "weight", "constant", "node"]
     maker: Node | None = None
+    titled: bool = False
 
     def dim(self, axis: int) -> int:
         return axis + 1 if self.type.batched else axis
@@ -184,6 +185,8 @@ class StepGraph:
         self, kind: str, *x: Tensor | str, type: TensorType | None = None, outputs: int = 1, **attributes: Any
     ) -> Any:
         types = self._types_of(type, outputs)
+        if kind == "Identity" and not isinstance(x[0], str) and x[0].type.batched == types[0].batched:
+            return x[0]
         inputs = tuple(self._builder.find(each) for each in x)
         made = self._builder.node(kind, f"{self._step.path}/{kind}", inputs, types, **attributes)
         self.nodes.append(made)

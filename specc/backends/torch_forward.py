@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
+from specc.backends.torch_names import RESERVED_TENSORS, unused, variable
 from specc.backends.torch_nodes import names, replaced, width
 from specc.backends.torch_trace import by_port
 from specc.catalogue.op import TensorType
 from specc.code.nodes import Attribute, Binary, Call, Expression, Name, call, index, method, value
-from specc.model.graph import Declared, Frame, Module, Step, ValueId
+from specc.model.graph import Declared, Frame, Step, ValueId
 
 if TYPE_CHECKING:
     from specc.backends.torch_home import Home
@@ -59,6 +61,7 @@ class Flow:
         self.plan = home.plan
         self.lines: list[Line] = []
         self.known: set[ValueId] = set()
+        self.same: dict[ValueId, ValueId] = {}
 
     def body(self, frame: Frame) -> list[Line]:
         self.known.update(self.plan.crossing(frame).inputs)
@@ -100,14 +103,24 @@ class Flow:
 
     def _add(self, targets: Iterable[ValueId | None], node: Expression, hint: str, eased: bool) -> None:
         made = tuple(each if each in self.plan.needed else None for each in targets)
+        if isinstance(node, Name) and len(made) == 1 and made[0] is not None:
+            self.same[made[0]] = int(node.name.removeprefix("_v"))
+            return
         training = all(each is None or each in self.plan.training for each in made)
         self.lines.append(Line(made, node, hint, training, eased))
         self.known.update(each for each in made if each is not None)
 
     # ------------------------------------------------------------------------------------------------- tensors
+    def final(self, value: ValueId) -> ValueId:
+        """The tensor itself: without a head that is left out, without steps that only pass it on."""
+        value = self.plan.seen(value)
+        while value in self.same:
+            value = self.same[value]
+        return value
+
     def node(self, value: ValueId) -> Expression:
         """The tensor as an operand: a name, or a weight of this class."""
-        value = self.plan.seen(value)
+        value = self.final(value)
         if value in self.known:
             return Name(temporary(value))
         return self.home.weight(value)
@@ -237,16 +250,16 @@ class Naming:
                     self.last[int(name[2:])] = at
         self.last.update(dict.fromkeys(results, len(lines)))
         self.taken: set[str] = set()
+        self.holders: dict[str, ValueId] = {}
 
     def inputs(self, given: Mapping[ValueId, str]) -> None:
         """The names of the parameters."""
         self.names.update(given)
         self.taken.update(given.values())
+        self.holders.update({name: each for each, name in given.items()})
 
     def give(self) -> dict[str, Expression]:
         """Temporary names and what they become."""
-        from specc.backends.torch_names import RESERVED_TENSORS, unused, variable
-
         for at, line in enumerate(self.lines):
             for target in line.targets:
                 if target is None:
@@ -267,19 +280,15 @@ class Naming:
         return self.last.get(target, at) > at + 1 or len(self.lines[at].targets) > 1
 
     def _flowing(self, at: int, target: ValueId) -> str:
-        busy = {name for each, name in self.names.items() if each != target and self.last.get(each, -1) > at}
-        for name in FLOWING:
-            if name not in busy:
+        """The first of x, out, y … that nothing holds any more."""
+        for name in (*FLOWING, *(f"x{number}" for number in count(2))):
+            holder = self.holders.get(name)
+            if holder is None or self.last.get(holder, -1) <= at:
+                self.holders[name] = target
                 return name
-        from specc.backends.torch_names import unused
-
-        return unused("x", busy)
+        raise AssertionError
 
 
 def declared_in(frame: Frame) -> list[Declared]:
     """The weights that a body declares itself."""
     return [each for each in frame.items if isinstance(each, Declared)]
-
-
-def modules_of(module: Module) -> dict[str, Module]:
-    return {each.name: each for each in module.children}

@@ -199,9 +199,3 @@ def _with_keyword(node: Call, bolder: Expression | None, words: Expression) -> C
     return bolder
 
 
-def built(kind: str, children: Iterable[Expression]) -> Expression:
-    return call(kind, *children)
-
-
-def values_of(arguments: Iterable[Any]) -> list[Expression]:
-    return [value(each) for each in arguments]

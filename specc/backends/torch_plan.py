@@ -121,7 +121,7 @@ class _Borders:
     def work_out(self) -> None:
         root = self.plan.model.root
         for port in self.plan.model.inputs:
-            self.made[port.value] = (root,)
+            self.made[port.value] = ()
         self._walk(root, ())
         for port in self.plan.model.outputs:
             self._use(self.plan.wanted(port), ())
@@ -151,7 +151,7 @@ class _Borders:
             self.made[value] = inside
 
     def _use(self, value: ValueId, inside: tuple[Frame, ...]) -> None:
-        maker = self.made.get(value) or self._holder(value, inside)
+        maker = self.made[value] if value in self.made else self._holder(value, inside)
         shared = 0
         while shared < min(len(maker), len(inside)) and maker[shared] is inside[shared]:
             shared += 1

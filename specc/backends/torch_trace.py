@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from specc.backends.torch_nodes import TracedTuple
 from specc.backends.torch_plan import Plan
 from specc.catalogue.op import Op, TensorType
-from specc.code.nodes import Traced
+from specc.code.nodes import Traced, TracedFloat
 from specc.model.elaborate.evaluate import Evaluator
 from specc.model.elaborate.scope import Label, Scope, TensorRef, retraced
 from specc.model.graph import Declared, Frame, Step, ValueId
@@ -23,19 +24,26 @@ class Trace:
     `simplify` shortens what arithmetic made of a number, or gives the plain number where no words are short enough.
     """
 
-    def __init__(self, plan: Plan, frame: Frame, bindings: Bindings, simplify: Callable[[Traced], int]) -> None:
+    def __init__(self, plan: Plan, simplify: Callable[[Any], Any]) -> None:
         self.plan = plan
         self.simplify = simplify
         self.types: dict[ValueId, TensorType] = {}
         self.ops: dict[int, Op] = {}
         self.arguments: dict[int, dict[str, Any]] = {}
         self.shapes: dict[str, tuple[Any, ...]] = {}
-        self.lost: list[tuple[tree.Expr, Scope]] = []
+        self.lost: list[tree.Expr] = []
+        self.spoken: list[tree.Expr] = []
+        self.top: _View | None = None
 
     def type(self, value: ValueId) -> TensorType:
         return self.types.get(value) or self.plan.model.type(value)
 
     # -------------------------------------------------------------------------------------------------- the walk
+    def begin(self, frame: Frame, bindings: Bindings) -> None:
+        """Walk the body of a class. `lost` and `spoken` are its own expressions that came out without and with names."""
+        self.top = self.view(frame, bindings)
+        self.walk(frame, self.top)
+
     def walk(self, frame: Frame, view: _View) -> None:
         for item in frame.items:
             if isinstance(item, Step):
@@ -123,21 +131,23 @@ class Trace:
         self, expression: tree.Expr | None, value: Any, scope: Scope | None, view: _View, words: tuple[str, ...] = ()
     ) -> Any:
         """The value once more, with names in it where the expression has some; the plain value wherever in doubt."""
-        if expression is None or scope is None or not view.bindings or not has_whole(value):
+        if expression is None or scope is None or not view.bindings or not is_number(value):
             return value
         try:
             found = Evaluator(None).evaluate(expression, view.scope(scope), words)
         except SpecError:
             found = value
         result = self._reconciled(found, value)
-        if not traced(result):
-            self.lost.append((expression, scope))
+        if view is self.top:
+            (self.spoken if traced(result) else self.lost).append(expression)
         return result
 
     def _reconciled(self, found: Any, value: Any) -> Any:
+        if isinstance(found, TracedTuple) and tuple(found) == value:
+            return found
         if isinstance(value, tuple) and isinstance(found, tuple | range) and len(found) == len(value):
             return tuple(self._reconciled(*pair) for pair in zip(found, value, strict=True))
-        if isinstance(found, Traced) and isinstance(value, int) and not isinstance(value, bool) and found == value:
+        if isinstance(found, Traced | TracedFloat) and is_number(value) and found == value:
             return self.simplify(found)
         return value
 
@@ -168,11 +178,11 @@ def traced(value: Any) -> bool:
     """Whether there is a name in a value."""
     if isinstance(value, TensorRef):
         return value.type is not None and traced(value.type.shape)
-    return isinstance(value, Traced) or (isinstance(value, tuple) and any(map(traced, value)))
+    return isinstance(value, Traced | TracedFloat) or (isinstance(value, tuple) and any(map(traced, value)))
 
 
-def has_whole(value: Any) -> bool:
-    """Whether there is a whole number in a value, which may carry a name."""
+def is_number(value: Any) -> bool:
+    """Whether it is a number, or a list with one in it: what may carry a name."""
     if isinstance(value, tuple):
-        return any(map(has_whole, value))
-    return isinstance(value, int) and not isinstance(value, bool)
+        return any(map(is_number, value))
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from specc.catalogue.entry import Misfit
-from specc.catalogue.op import EVERYTHING, Rule, TensorType
+from specc.catalogue.op import EVERYTHING, Layout, Rule, TensorType
 from specc.sizes.conditions import Compare
 from specc.sizes.dim import Dim, Size
 
@@ -117,7 +117,7 @@ def broadcast_rules(*x: TensorType) -> Iterator[Rule]:
     """What must hold for tensors to be broadcast together: the same rank, or rank 0, and equal axes but for a 1."""
     whole = [(at, each) for at, each in enumerate(x) if each.rank]
     for at, other in whole[1:]:
-        first_at, first = whole[0]
+        first = whole[0][1]
         if first.rank != other.rank:
             message = f"shapes {shape(first.shape)} and {shape(other.shape)} differ in rank"
             help = "reshape one of them so that both have the same axes; only an axis of size 1 is stretched"
@@ -128,7 +128,8 @@ def broadcast_rules(*x: TensorType) -> Iterator[Rule]:
         for at, size in stretched[1:]:
             before, first_size = stretched[0]
             where = spell(axis, whole[0][1].rank)
-            message = f"{where} is {first_size} in input {before + 1} and {size} in input {at + 1} ({apart(first_size, size)})"
+            sizes = f"{first_size} in input {before + 1} and {size} in input {at + 1}"
+            message = f"{where} is {sizes} ({apart(first_size, size)})"
             yield from equal(first_size, size, Misfit("shape-mismatch", message, port=at))
 
 
@@ -139,5 +140,5 @@ def broadcast(*x: TensorType) -> TensorType:
     for column in zip(*(each.shape for each in whole), strict=True):
         stretched = [size for size in column if not is_one(size)] or [column[0]]
         sizes.append(next((size for size in stretched if not isinstance(size, Dim)), stretched[0]))
-    layout = next((each.layout for each in whole if each.layout), "")
+    layout: Layout = next((each.layout for each in whole if each.layout), "")
     return TensorType(tuple(sizes), whole[0].dtype, any(each.batched for each in x), layout)

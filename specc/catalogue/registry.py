@@ -9,6 +9,7 @@ from typing import Any
 
 from specc.catalogue.entry import Entry
 from specc.catalogue.op import Op
+from specc.catalogue.setting import Setting
 
 INDEX = Path(__file__).with_name("index.txt")
 FAMILIES = ("ops", "settings")
@@ -31,9 +32,14 @@ def op(name: str) -> type[Op] | None:
 
 
 @cache
-def setting(name: str) -> type[Entry] | None:
-    """The setting, loss, optimizer, source … of that name; None if there is none."""
-    return _load("settings", name)
+def setting(name: str, role: str) -> type[Setting] | None:
+    """The setting of that name in that role ("loss", "metric", "source" …); None if there is none."""
+    return _load("settings", f"{role}.{name}")
+
+
+def setting_names(role: str) -> tuple[str, ...]:
+    """All names in a role, sorted; nothing is loaded."""
+    return tuple(name.partition(".")[2] for name in names("settings") if name.partition(".")[0] == role)
 
 
 def names(family: str = "ops") -> tuple[str, ...]:
@@ -67,7 +73,8 @@ def generate() -> str:
                 if isinstance(kind, type) and issubclass(kind, Entry) and kind.__module__ == module.__name__:
                     if "name" in kind.__dict__:
                         sign = getattr(kind, "operator", "")
-                        lines.append(" ".join([family, kind.name, file.stem, kind.__name__, sign]).strip())
+                        name = f"{kind.role}.{kind.name}" if issubclass(kind, Setting) else kind.name
+                        lines.append(" ".join([family, name, file.stem, kind.__name__, sign]).strip())
     return "\n".join(sorted(lines)) + "\n"
 
 

@@ -58,13 +58,13 @@ def new_shape_onnx(g: OnnxGraph, x: OnnxValue, shape: Sequence[Size]) -> OnnxVal
     if unknown > 1:
         return g.shape(*shape)
     batch = [0 if unknown else -1] if x.type.batched else []
-    return g.constant([*batch, *(-1 if isinstance(size, Dim) else int(size) for size in shape)], "int")
+    return g.constant([*batch, *(-1 if isinstance(size, Dim) else size for size in shape)], "int")
 
 
 def sizes_onnx(g: OnnxGraph, sizes: Sequence[Size]) -> OnnxValue:
     """A tensor of these sizes, without the batch."""
     if not any(isinstance(size, Dim) for size in sizes):
-        return g.constant([int(size) for size in sizes], "int")
+        return g.constant([*sizes], "int")
     whole = g.shape(*sizes)
     if not g.types[0].batched:
         return whole

@@ -71,7 +71,7 @@ def _operation(node: Expression) -> Expression:
             kept = None if condition is None else _at_least(condition, _OR)
             return ListOf(_any(element), target, _at_least(iterable, _OR), kept)
         case Unary("not", operand):
-            return Unary("not", _at_least(operand, _NOT))
+            return Unary("not", _at_least(operand, _NOT, but=_POWER))
         case Unary(sign, operand):
             return Unary(sign, _at_least(operand, _SIGN, but=_POWER))
         case Binary("**", left, right):

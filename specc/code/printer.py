@@ -32,7 +32,7 @@ def print_module(module: Module, width: int = WIDTH) -> str:
     writer = _Writer(width)
     if module.docstring:
         writer.docstring(module.docstring)
-    writer.suite(module.body, after_docstring=bool(module.docstring))
+    writer.suite(module.body, apart=bool(module.docstring))
     return "".join(f"{line}\n" for line in writer.lines)
 
 
@@ -57,25 +57,20 @@ class _Writer:
     def write(self, document: Document) -> None:
         self.lines.append(" " * self.indent + render(document, self.width, self.indent))
 
-    def suite(self, body: Body, after_docstring: bool = False, after_keyword: bool = False) -> None:
+    def suite(self, body: Body, apart: bool = False) -> None:
         """Statements below each other, with the empty lines between them that Python's style wants.
 
-        `after_keyword`: the first line of an `if`, `for` or `with` is above, which a definition keeps away from.
+        `apart`: a docstring is above, and wants an empty line below it.
         """
         previous: Statement | None = None
-        first = not after_docstring
-        if after_keyword and body and _is_definition(body[0]):
-            self.lines.append("")
         for place, node in enumerate(body):
             if isinstance(node, Blank):
                 continue
-            blank = place > 0 and isinstance(body[place - 1], Blank)
-            if not first:
+            if previous is not None or apart:
+                blank = place > 0 and isinstance(body[place - 1], Blank)
                 self.lines.extend([""] * self.gap(previous, node, _owner(body, place), blank))
             self.statement(node)
-            previous, first = node, False
-        if previous is None and not after_docstring and self.indent or _only_comments(body) and self.indent:
-            self.write("pass")
+            previous = node
 
     def gap(self, previous: Statement | None, node: Statement, owner: Statement | None, blank: bool) -> int:
         """Empty lines between two statements; `previous` is None after a docstring.
@@ -127,20 +122,19 @@ class _Writer:
                 self.inner(node.otherwise)
 
     def inner(self, body: Body) -> None:
-        self.indent += STEP
-        self.suite(body, after_keyword=True)
-        self.indent -= STEP
+        """The body of an `if`, `for` or `with`, from whose first line a definition keeps away."""
+        if body and _is_definition(body[0]):
+            self.lines.append("")
+        self.block(body)
 
-    def block(self, body: Body, docstring: str, is_class: bool) -> None:
+    def block(self, body: Body, docstring: str = "", is_class: bool = False) -> None:
         self.indent += STEP
         if docstring:
             self.docstring(docstring)
-            if body and not is_class and not _starts_apart(body):
-                self.suite(body)
-            else:
-                self.suite(body, after_docstring=True)
-        else:
-            self.suite(body)
+        apart = is_class or (bool(body) and (isinstance(body[0], Blank) or _is_definition(_owner(body, 0))))
+        self.suite(body, apart=bool(docstring) and apart)
+        if not docstring and _last(body) is None:
+            self.write("pass")
         self.indent -= STEP
 
     def docstring(self, text: str) -> None:
@@ -162,21 +156,12 @@ def _owner(body: Body, place: int) -> Statement | None:
     return next((node for node in body[place:] if not isinstance(node, Comment | Blank)), None)
 
 
-def _starts_apart(body: Body) -> bool:
-    """Whether an empty line follows a function's docstring."""
-    return isinstance(body[0], Blank) or _is_definition(_owner(body, 0))
-
-
 def _is_definition(node: Statement | None) -> bool:
     return isinstance(node, FunctionDef | ClassDef)
 
 
 def _is_import(node: Statement) -> bool:
     return isinstance(node, Import | ImportFrom)
-
-
-def _only_comments(body: Body) -> bool:
-    return bool(body) and all(isinstance(node, Comment | Blank) for node in body)
 
 
 def _last(body: Body) -> Statement | None:

@@ -179,6 +179,8 @@ def _assign(node: Assign) -> Document:
 def _annotated(annotation: Expression, value: Expression | None) -> Document:
     if value is None:
         return _finishing(annotation)
+    if isinstance(annotation, Tuple):
+        return _value_first(layout(annotation, OUTSIDE), value)
     if is_splittable(annotation):
         return _right_to_left(annotation, value)
     return (layout(annotation, OUTSIDE), " = ", _finishing(value))
@@ -192,7 +194,10 @@ def _head(target: Expression) -> Document:
 
 def _right_to_left(before: Expression, value: Expression) -> Document:
     """`before = value`, where the value breaks first."""
-    left = _bare(before) if _breaks_by_itself(before) else _wrapped(before)
+    return _value_first(_bare(before) if _breaks_by_itself(before) else _wrapped(before), value)
+
+
+def _value_first(left: Document, value: Expression) -> Document:
     chain = isinstance(value, Attribute | Call | Index) and need(value) is Need.BEST_FIT
     if not chain and not isinstance(value, Name | Literal | FString):
         return (left, " = ", _finishing(value))

@@ -20,6 +20,7 @@ from specc.sizes.dim import Dim, Size, parse, text
 UNPROVED: Final = "unproved"
 PROOF: Final = "specc.proof"
 SPEC: Final = "specc.spec"
+VERSION: Final = "specc.version"
 
 
 class NotOurs(Exception):
@@ -75,6 +76,7 @@ class Description:
     encoding: Any
     proof: Mapping[str, Any] | None
     weights: Mapping[str, str]
+    sources: Mapping[str, Any]
 
     def nearest(self, sizes: Mapping[str, int]) -> dict[str, tuple[int | None, int | None]]:
         """For each unknown size the nearest admissible ones below and above."""
@@ -116,7 +118,7 @@ def describe(
         "encoding": encoding,
     }
     found = {f"specc.{key}": json.dumps(value, ensure_ascii=False, sort_keys=True) for key, value in values.items()}
-    found |= {"specc.version": specc.__version__, SPEC: origin.text, "specc.spec.sha256": spec_hash(origin)}
+    found |= {VERSION: specc.__version__, SPEC: origin.text, "specc.spec.sha256": spec_hash(origin)}
     found["specc.conditions"] = "; ".join(each.text for each in model.conditions)
     return found | {PROOF: UNPROVED}
 
@@ -157,6 +159,8 @@ def _read(said: Mapping[str, str], name: str) -> Description:
     origin = Origin(
         said[SPEC], value("file"), given["network"], given["settings"], given["sizes"], given["imports"]
     )
+    if onnx_file.seal(said) != said[onnx_file.SEAL]:
+        raise NotOurs(f"the description in {name} was changed after it was written", "export it again")
     if spec_hash(origin) != said["specc.spec.sha256"]:
         raise NotOurs(f"the spec in {name} is not the one it was exported from", "export it again")
     asked = value("outputs.asked")
@@ -174,6 +178,7 @@ def _read(said: Mapping[str, str], name: str) -> Description:
         value("encoding"),
         None if said[PROOF] == UNPROVED else json.loads(said[PROOF]),
         json.loads(said[onnx_file.WEIGHTS]),
+        json.loads(said[onnx_file.SOURCES]),
     )
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TypeAlias
 
+from specc.sizes.decision import Answer, Proved, Refuted, Sometimes, Undecided, decide
 from specc.sizes.dim import Size
-from specc.sizes.joint import Part, example, members, parts_of
+from specc.sizes.joint import Part, members, parts_of
 from specc.sizes.numbers import ALL_NUMBERS, Numbers, OverBudget
 from specc.sizes.predicates import (
     ALWAYS,
@@ -36,36 +36,6 @@ MOST_SAID = 120
 
 
 @dataclass(frozen=True, slots=True)
-class Proved:
-    """True for all admissible sizes."""
-
-
-@dataclass(frozen=True, slots=True)
-class Refuted:
-    """False for all admissible sizes, such as these."""
-
-    example: dict[str, int]
-
-
-@dataclass(frozen=True, slots=True)
-class Sometimes:
-    """True for some admissible sizes and false for others."""
-
-    yes: dict[str, int]
-    no: dict[str, int]
-
-
-@dataclass(frozen=True, slots=True)
-class Undecided:
-    """Over the budget, or the facts exclude one another; `why` says which."""
-
-    why: str
-
-
-Answer: TypeAlias = Proved | Refuted | Sometimes | Undecided
-
-
-@dataclass(frozen=True, slots=True)
 class Condition:
     """What one symbol, or several that depend on one another, must meet.
 
@@ -85,26 +55,6 @@ class Condition:
     decided: bool = True
     empty: bool = False
     causes: tuple[int, ...] = field(default=())
-
-
-def decide(question: Predicate, facts: Sequence[Predicate] = ()) -> Answer:
-    """Whether the question is true for all sizes, for none or for some that meet the facts.
-
-    >>> decide(compare(symbol("H") % 2, "==", 0), [compare(symbol("H") % 4, "==", 0)])
-    Proved()
-    """
-    question = without_not(question)
-    try:
-        no = example((*facts, negate(question)))
-        yes = example((*facts, question))
-    except OverBudget as over:
-        return Undecided(str(over))
-    if yes is None and no is None:
-        return Undecided(f"no sizes meet {describe(both(facts))}")
-    names = sorted(symbols_in(question).union(*map(symbols_in, facts)))
-    if no is None or yes is None:
-        return Proved() if no is None else Refuted(_filled(no, names))
-    return Sometimes(_filled(yes, names), _filled(no, names))
 
 
 def admissible(predicates: Sequence[Predicate], facts: Sequence[Predicate] = ()) -> list[Condition]:
@@ -289,10 +239,6 @@ def _small_members(part: Part, count: int, largest: int) -> list[dict[str, int]]
         return list(islice(members(part, largest), count + 1))
     except OverBudget:
         return []
-
-
-def _filled(sizes: dict[str, int], names: Sequence[str]) -> dict[str, int]:
-    return {name: sizes.get(name, 1) for name in names}
 
 
 __all__ = [

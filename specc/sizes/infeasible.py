@@ -67,8 +67,9 @@ def _cases(differences: Sequence[Size]) -> tuple[Periods, Iterator[tuple[tuple[i
         period, _ = period_of(size)
         length = length * period // gcd(length, period)
     periods = [(name, length if name in floored else 1) for name in names]
-    if length ** len(floored) > MOST_RESIDUES:
-        raise OverBudget(f"{length ** len(floored)} cases of remainders are over the budget of {MOST_RESIDUES}")
+    cases = length ** len(floored) * len(differences)
+    if cases > MOST_RESIDUES:
+        raise OverBudget(f"{cases} cases of remainders are over the budget of {MOST_RESIDUES}")
     return periods, _each_case(differences, periods)
 
 

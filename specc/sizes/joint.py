@@ -6,12 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice, product
 
-from specc.sizes.dim import Size, evaluate
-from specc.sizes.infeasible import cannot_hold, residue_cases, truth
-from specc.sizes.normal import of_atom
+from specc.sizes.dim import Size, evaluate, symbols
+from specc.sizes.infeasible import cannot_hold, truth
+from specc.sizes.normal import of_atom, terms_of
 from specc.sizes.numbers import ALL_NUMBERS, Numbers, OverBudget
 from specc.sizes.predicates import (
-    ALWAYS,
     NEVER,
     Any,
     Compare,
@@ -19,12 +18,12 @@ from specc.sizes.predicates import (
     both,
     compare,
     conjuncts,
-    either,
     holds,
     substitute_in,
     symbols_in,
     without_not,
 )
+from specc.sizes.separate import separate
 from specc.sizes.single import numbers_of, split_extremes
 
 FEW_TRIALS = 32
@@ -47,7 +46,7 @@ class Part:
 def parts_of(predicates: Iterable[Predicate]) -> list[Part]:
     """The conjunction of the predicates, split by independent symbols, in the order of their names."""
     flat = both(without_not(predicate) for predicate in predicates)
-    separated = dict.fromkeys(inner for part in conjuncts(flat) for inner in conjuncts(_separate(part)))
+    separated = dict.fromkeys(inner for part in conjuncts(flat) for inner in conjuncts(separate(part)))
     pieces = [piece for piece in separated if _truth_of(piece) is not True]
     groups: dict[frozenset[str], list[Predicate]] = {}
     for piece in pieces:
@@ -168,7 +167,7 @@ def _solve(names: tuple[str, ...], pieces: tuple[Predicate, ...]) -> Part:
 
 
 def _eliminate(pieces: Sequence[Predicate]) -> tuple[dict[str, Size], Predicate]:
-    """Solve linear equations for one symbol each, and put the result into the rest."""
+    """Solve equations for a symbol that stands in them by itself, and put the result into the rest."""
     defined: dict[str, Size] = {}
     rest = list(pieces)
     while True:
@@ -188,73 +187,23 @@ def _eliminate(pieces: Sequence[Predicate]) -> tuple[dict[str, Size], Predicate]
 
 
 def _solved(piece: Predicate) -> tuple[str, Size, int] | None:
-    """For `factor * name == top` the name, top and factor; the simplest choice of a name."""
-    if not isinstance(piece, Compare) or piece.op != "==":
+    """For `factor * name == top`, where top does not speak of the name: the three, for the simplest choice of a name."""
+    if not isinstance(piece, Compare) or piece.op != "==" or isinstance(piece.left - piece.right, int):
         return None
     difference = piece.left - piece.right
-    if isinstance(difference, int):
-        return None
-    terms: dict[str, int] = {}
-    for monomial, factor in difference.terms.items():
-        if not monomial:
-            continue
-        atom, power = monomial[0]
-        if len(monomial) > 1 or power > 1 or not isinstance(atom, str):
-            return None
-        terms[atom] = factor
     choices = []
-    for name, factor in terms.items():
+    for monomial, factor in terms_of(difference).items():
+        name = monomial[0][0] if len(monomial) == 1 and monomial[0][1] == 1 else None
+        if not isinstance(name, str):
+            continue
         top = of_atom(name) * factor - difference
-        top, factor = (top, factor) if factor > 0 else (-top, -factor)
-        choices.append((factor, str(top).count("-"), name, top))
+        if name not in symbols(top):
+            top, factor = (top, factor) if factor > 0 else (-top, -factor)
+            choices.append((factor, str(top).count("-"), name, top))
+    if not choices:
+        return None
     factor, _, name, top = min(choices, key=lambda choice: choice[:3])
     return name, top, factor
-
-
-def _separate(piece: Predicate) -> Predicate:
-    """A comparison of several symbols as one predicate for each, if only their remainders decide it."""
-    if not isinstance(piece, Compare) or len(symbols_in(piece)) < 2:
-        return piece
-    difference = piece.left - piece.right
-    if isinstance(difference, int) or truth(difference, piece.op) is not None:
-        return piece
-    try:
-        cases = residue_cases(difference)
-    except OverBudget:
-        return piece
-    if cases is None:
-        return piece
-    periods, choices = cases
-    good: list[tuple[int, ...]] = []
-    for residues, size in choices:
-        decided = truth(size, piece.op)
-        if decided is None:
-            return piece
-        if decided:
-            good.append(residues)
-    allowed = [sorted(set(column)) for column in zip(*good, strict=True)]
-    if not good or len(good) != _count(allowed):
-        return piece
-    return both(_remainder(name, period, kept) for (name, period), kept in zip(periods, allowed, strict=True))
-
-
-def _count(columns: Sequence[Sequence[int]]) -> int:
-    count = 1
-    for column in columns:
-        count *= len(column)
-    return count
-
-
-def _remainder(name: str, period: int, residues: Sequence[int]) -> Predicate:
-    kept = {residue % period for residue in residues}
-    least = next(
-        divisor
-        for divisor in range(1, period + 1)
-        if period % divisor == 0 and all((residue + divisor) % period in kept for residue in kept)
-    )
-    if least == 1:
-        return ALWAYS
-    return either(compare(of_atom(name) % least, "==", residue) for residue in sorted({r % least for r in kept}))
 
 
 # --------------------------------------------------------------------------------------------------------- ruling out

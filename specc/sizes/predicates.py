@@ -62,11 +62,11 @@ def negate(predicate: Predicate) -> Predicate:
     """The opposite, with every `not` worked into the comparisons."""
     match predicate:
         case Compare(left, op, right):
-            return Compare(left, _OPPOSITE[op], right)
+            return without_not(Compare(left, _OPPOSITE[op], right))
         case All(parts):
-            return Any(tuple(negate(part) for part in parts))
+            return either(negate(part) for part in parts)
         case Any(parts):
-            return All(tuple(negate(part) for part in parts))
+            return both(negate(part) for part in parts)
         case Not(part):
             return without_not(part)
 
@@ -77,9 +77,9 @@ def without_not(predicate: Predicate) -> Predicate:
         case Compare(left, op, right):
             return predicate if symbols_in(predicate) else compare(left, op, right)
         case All(parts):
-            return All(tuple(without_not(part) for part in parts))
+            return both(without_not(part) for part in parts)
         case Any(parts):
-            return Any(tuple(without_not(part) for part in parts))
+            return either(without_not(part) for part in parts)
         case Not(part):
             return negate(part)
 

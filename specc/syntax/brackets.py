@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from specc.text.source import Source, Span
 OPENERS = {"(": ")", "[": "]", "{": "}"}
 _CLOSERS = {")": "(", "]": "[", "}": "{"}
 _DECLARATIONS = frozenset(["network", "block", "train", "export", "import", "let"])
+_BLANK = re.compile("[ \t\ufeff]*")
 _KINDS = {"(": "LPAR", ")": "RPAR", "[": "LSQB", "]": "RSQB", "{": "LBRACE", "}": "RBRACE"}
 
 
@@ -63,7 +65,7 @@ def _match(tokens: list[Token], source: Source, by_indent: bool) -> list[Wrong]:
         if text in OPENERS:
             stack.append(index)
         elif text in _CLOSERS:
-            if by_indent and text == "}" and _first(source, token):
+            if by_indent and text == "}" and (not index or tokens[index - 1].text.isspace()):
                 _drop_deeper(tokens, source, stack, index, found)
             _close(tokens, stack, index, found)
     return found + [Wrong(index) for index in stack]
@@ -173,17 +175,12 @@ def _stray(
 # ------------------------------------------------------------------------------------------------------- indentation
 def _indent(source: Source, offset: int) -> int:
     """How far the line of an offset is indented; a tab counts as four."""
-    line = source.line(source.position(offset)[0])
-    blank = line[: len(line) - len(line.lstrip(" \t\ufeff"))]
-    return len(blank.expandtabs(4))
+    start = offset - source.position(offset)[1] + 1
+    blank = _BLANK.match(source.text, start)
+    return len(blank[0].expandtabs(4)) if blank else 0
 
 
 def _indent_after(source: Source, newline: Token) -> int:
     """The indentation of the line that follows a line end."""
     return _indent(source, newline.end) if newline.end < len(source.text) else -1
 
-
-def _first(source: Source, token: Token) -> bool:
-    """Whether the token is the first of its line."""
-    line, column = source.position(token.start)
-    return not source.line(line)[: column - 1].strip()

@@ -33,7 +33,7 @@ def parse(source: Source, bag: Bag) -> tree.File:
     """
     whole = Span(source, 0, len(source.text))
     found = Bag(MOST_MISTAKES)
-    value = _parse(source, "file", 0, len(source.text), found)
+    value = _parse(source, "file", 0, len(source.text), found) if _readable(source, found) else None
     for each in found:
         bag.add(each)
     return value if isinstance(value, tree.File) else tree.File(whole, ())
@@ -43,7 +43,7 @@ def parse_expression(text: str, source_name: str, bag: Bag) -> tree.Expr:
     """One expression, as in `--set depths=[2, 2]`; an empty `Name` where it cannot be understood."""
     source = Source(source_name, text)
     found = Bag(MOST_MISTAKES)
-    value = _parse(source, "expression", 0, len(text), found)
+    value = _parse(source, "expression", 0, len(text), found) if _readable(source, found) else None
     for each in found:
         bag.add(each)
     return _expression(source, value, 0, len(text))
@@ -55,8 +55,6 @@ def _expression(source: Source, value: Any, start: int, end: int) -> tree.Expr:
 
 def _parse(source: Source, start_rule: str, start: int, end: int, bag: Bag) -> Any:
     """The value of a start rule over a stretch of the source, or None."""
-    if not _readable(source, bag):
-        return None
     grammar = tables()
     tokens = scan(source, grammar, bag, start, end)
     deep = deepest(tokens, MOST_BRACKETS)

@@ -45,6 +45,8 @@ def scan(source: Source, tables: Tables, bag: Bag, start: int = 0, end: int | No
             if kind not in (blank, comment):
                 tokens.append(Token(kind, begin, stop, match[0]))
             at = stop
+        if len(bag) >= bag.limit:
+            break
         if at < end:
             at = _odd(source, tables, bag, tokens, at, end)
     return tokens

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 class Activation(Op):
     """A function of each number, with a module and a function in PyTorch and a node in ONNX."""
 
+
     batchless = True
     layer: ClassVar[str] = ""
     function: ClassVar[str] = ""
@@ -52,7 +53,11 @@ class Relu(Activation):
 
     name = "relu"
     layer, function, node = "nn.ReLU", "F.relu", "Relu"
-    cases = (Case("relu", "[4] -> [4]"), Case("relu", "[4, H, W] -> [4, H, W]"), Case("relu", "[2, 3, 4, 5] -> [2, 3, 4, 5]"))
+    cases = (
+        Case("relu", "[4] -> [4]"),
+        Case("relu", "[4, H, W] -> [4, H, W]"),
+        Case("relu", "[2, 3, 4, 5] -> [2, 3, 4, 5]"),
+    )
 
 
 class Relu6(Activation):
@@ -203,7 +208,7 @@ class Softmax(Activation):
     makes = "probabilities"
     undone = True
     layer, function, node = "nn.Softmax", "F.softmax", "Softmax"
-    cases = (
+    cases: ClassVar[tuple[Case | Wrong, ...]] = (
         Case("softmax", "[10] -> [10]"),
         Case("softmax", "[4, H, W] -> [4, H, W]"),
         Case("softmax(axis=-1)", "[T, 8] -> [T, 8]"),
@@ -255,7 +260,7 @@ class Prelu(WeightedOp):
         Case("prelu", "[4, 6, 6] -> [4, 6, 6]", params=1),
         Case("prelu(per=channel)", "[4, H, W] -> [4, H, W]", params=4),
         Case("prelu(per=channel, start=0.1)", "[8] -> [8]", params=8),
-        Wrong("prelu(per=pixel)", "[4, 6]", "bad-argument", at="per"),
+        Wrong('prelu(per="pixel")', "[4, 6]", "bad-argument", at="per"),
     )
 
     _: KeywordOnly

@@ -41,7 +41,7 @@ def aligned_onnx(g: OnnxGraph, x: OnnxValue, rank: int, dtype: Dtype) -> OnnxVal
     if rank == 0 or kind.rank or not kind.batched:
         return x
     axes = g.constant([*range(1, rank + 1)], "int")
-    return g.node("Unsqueeze", x, axes, type=replace(kind, shape=(1,) * rank))
+    return g.node("Unsqueeze", x, axes, type=replace(kind, shape=(1,) * rank))  # type: ignore[no-any-return]
 
 
 class Elementwise(Op):

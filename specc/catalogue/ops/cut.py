@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
-from specc.catalogue.arguments import SIZE, Axis, Kind, KeywordOnly, Shape, either, items, optional, whole
+from specc.catalogue.arguments import SIZE, Axis, KeywordOnly, Kind, Shape, either, items, optional, whole
 from specc.catalogue.axes import apart, position, spell
 from specc.catalogue.entry import Case, Misfit, Wrong
 from specc.catalogue.op import Op, Rule, TensorType
@@ -71,7 +71,9 @@ class Split(Op):
             yield from _need(size % given, "==", 0, Misfit("shape-mismatch", message, argument=argument))
             return
         for each in given:
-            yield from _need(each, ">=", 1, Misfit("bad-argument", f"a part cannot have size {each}", argument=argument))
+            yield from _need(
+                each, ">=", 1, Misfit("bad-argument", f"a part cannot have size {each}", argument=argument)
+            )
         total = sum(given[1:], start=given[0])
         message = f"the parts add up to {total}, {where} is {size} ({apart(size, total)})"
         yield from _need(total, "==", size, Misfit("shape-mismatch", message, argument=argument))
@@ -118,7 +120,7 @@ class Slice(Op):
         Case("input[-1]", "[4] -> []"),
         Case("input[1:, :2]", "[4, 6] -> [3, 2]"),
         Case("input[:, 1:-1, 0]", "[4, 6, W] -> [4, 4]"),
-        Case("input[:, :input.width // 2]", "[4, W] -> [4, W//2]"),
+        Case("input[:, :input.length // 2]", "[4, L] -> [4, L//2]"),
         Wrong("input[4]", "[4, 6]", "index-out-of-range"),
         Wrong("input[:, 2:8]", "[4, 6]", "index-out-of-range"),
         Wrong("input[3:1]", "[4, 6]", "index-out-of-range"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from specc.catalogue.arguments import Count, Flag, KeywordOnly, Positive, optional
 from specc.catalogue.axes import shape
@@ -26,7 +26,7 @@ class Linear(WeightedOp):
     layout = "last"
     cases = (
         Case("linear(10)", "[84] -> [10]", params=850, macs=840),
-        Case("linear(5, bias=false)", "[k] -> [5]", params="5*k", macs="5*k"),
+        Case("linear(5, bias=false)", "[K] -> [5]", params="5*K", macs="5*K"),
         Case("linear(8)", "[T, 4] -> [T, 8]", params=40, macs="32*T"),
         Case("linear(8, transposed=true)", "[3, T, 4] -> [3, T, 8]", params=40, macs="96*T"),
         Case("flatten -> linear(2)", "[4, 6, 6] -> [2]", params=290),
@@ -44,7 +44,7 @@ class Linear(WeightedOp):
 
     def rules(self, *x: TensorType, **named: TensorType) -> Iterable[Rule]:
         if x[0].layout == "first" and x[0].rank >= 2:
-            message = f"the channels of this tensor {shape(x[0].shape)} are on axis 0, and `{self.name}` works on the last axis"
+            message = f"the channels of {shape(x[0].shape)} are on axis 0, and `{self.name}` works on the last axis"
             help = f"flatten or rearrange it first; for every place alike write conv({self.features}, 1)"
             raise Misfit("linear-after-window", message, help)
         return ()

@@ -91,7 +91,7 @@ def _nearby(axis: Axis) -> str:
         tried = (replace(axis, size=size) for size in way)
         fitting = (each.size for each in tried if all(p is None or _truth(p) for p in (each.enough, each.rest)))
         found += [str(size) for size in islice(fitting, 1)]
-    return f"{' or '.join(found)} {axis.adjective} fits; or " if found else ""
+    return f"{' or '.join(found)} {axis.adjective} would fit; or " if found else ""
 
 
 def _padding_repairs(op: Windowed, x: TensorType) -> Iterator[Repair]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from specc.catalogue.arguments import Axis, KeywordOnly
 from specc.catalogue.axes import position, same
 from specc.catalogue.entry import Case, Wrong
-from specc.catalogue.op import Op, Rule, TensorType
+from specc.catalogue.op import Layout, Op, Rule, TensorType
 from specc.sizes.dim import Size
 
 if TYPE_CHECKING:
@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from specc.code.nodes import Expression
 
 
-def _alike(*x: TensorType) -> tuple[bool, str]:
+def _alike(*x: TensorType) -> tuple[bool, Layout]:
     """Whether there is a batch, and the layout that the inputs have."""
-    return any(each.batched for each in x), next((each.layout for each in x if each.layout), "")
+    layout: Layout = next((each.layout for each in x if each.layout), "")
+    return any(each.batched for each in x), layout
 
 
 class Concat(Op):
@@ -101,7 +102,8 @@ class Stack(Op):
         shape: list[Size] = list(x[0].type.shape)
         shape.insert(axis, 1)
         slots = [
-            g.node("Unsqueeze", each, g.constant([dim], "int"), type=replace(each.type, shape=tuple(shape))) for each in x
+            g.node("Unsqueeze", each, g.constant([dim], "int"), type=replace(each.type, shape=tuple(shape)))
+            for each in x
         ]
         found: OnnxValue = g.node("Concat", *slots, axis=dim)
         return found

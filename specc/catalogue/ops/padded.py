@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from specc.catalogue.op import TensorType
 from specc.catalogue.ops.windows import Axis, same_padding
+from specc.catalogue.run_time import sizes_onnx
 from specc.code.nodes import Binary, Call, Expression, Name, Unary, formula, value
-from specc.sizes.dim import Dim, Size, symbol
+from specc.sizes.dim import Dim, Size, minimum, symbol
 
 if TYPE_CHECKING:
     from specc.catalogue.lowering import OnnxGraph, OnnxValue, TorchContext, TorchValue
@@ -64,8 +64,6 @@ def closing_widths(t: TorchContext, x: TorchValue, axes: Sequence[Axis], most: b
 
 def closing(axis: Axis, most: bool = False) -> Size:
     """The padding behind the input, up to the end of the last window."""
-    from specc.sizes.dim import minimum
-
     if axis.fit != "up":
         return axis.after
     return minimum(axis.after, axis.end) if most else axis.end
@@ -88,22 +86,10 @@ def onnx_pad(
     kind = x.type
     last = first + len(widths)
     sizes = [n + before + after for n, (before, after) in zip(kind.shape[first:last], widths, strict=True)]
-    pads = vector(g, *(before for before, _ in widths), *(after for _, after in widths))
+    pads = sizes_onnx(g, [*(before for before, _ in widths), *(after for _, after in widths)])
     axes = g.constant([x.dim(at) for at in range(first, last)], "int")
     inputs = [pads, g.constant(fill if kind.dtype == "float" else int(fill), kind.dtype) if mode == "constant" else "", axes]
     found: OnnxValue = g.node(
         "Pad", x, *inputs, mode=mode, type=kind.to(*kind.shape[:first], *sizes, *kind.shape[last:])
     )
     return found
-
-
-def vector(g: OnnxGraph, *sizes: Any) -> OnnxValue:
-    """A 1-D int64 tensor of these sizes, computed in the graph where they are not known."""
-    if not any(isinstance(each, Dim) for each in sizes):
-        return g.constant([int(each) for each in sizes], "int")
-    found = g.shape(*sizes)
-    if not g.types[0].batched:
-        return found
-    ends = g.constant([1], "int"), g.constant([len(sizes) + 1], "int")
-    cut: OnnxValue = g.node("Slice", found, *ends, type=TensorType((len(sizes),), "int", batched=False))
-    return cut

@@ -10,8 +10,9 @@ from specc.catalogue.axes import positions
 from specc.catalogue.axes import shape as spelled
 from specc.catalogue.entry import Case, Misfit, Wrong
 from specc.catalogue.op import Op, Rule, TensorType
-from specc.catalogue.ops.padded import at_run_time, onnx_pad, torch_pad, vector
+from specc.catalogue.ops.padded import at_run_time, onnx_pad, torch_pad
 from specc.catalogue.ops.windows import pair
+from specc.catalogue.run_time import formula, sizes_onnx
 from specc.code.nodes import Expression, Slice, index, value
 from specc.sizes.conditions import Compare
 from specc.sizes.dim import Dim, Size, symbol
@@ -103,9 +104,8 @@ class Pad(Op):
                 if isinstance(side, Dim) or side < 0:
                     predicate = Compare(side, ">=", 0) if isinstance(side, Dim) else False
                     yield Rule(predicate, _refusal(f"a padding of {side} is less than nothing", "widths"))
-                if self.mode != "reflect" or not x.shape[axis] - side or (isinstance(side, int) and side == 0):
-                    continue
-                yield from _mirrored(x.shape[axis], side)
+                if self.mode == "reflect" and side != 0:
+                    yield from _mirrored(x.shape[axis], side)
 
     def _refuse_arguments(self, x: TensorType) -> None:
         if self.widths is None and self.multiple is None:
@@ -125,12 +125,13 @@ class Pad(Op):
         return x.to(*(n + before + after for n, (before, after) in zip(x.shape, self._sides(x), strict=True)))
 
     def torch(self, t: TorchContext, x: TorchValue) -> Expression:  # type: ignore[override]
-        names = {str(n): t.size(x, axis) for axis, n in enumerate(x.type.shape) if _is_symbol(n)}
-        free = [_N if isinstance(n, Dim) and not _is_symbol(n) else n for n in x.type.shape]
+        free = [_N if isinstance(n, Dim) else n for n in x.type.shape]
         widths: list[tuple[Any, Any]] = []
-        for axis, sides in enumerate(self.but()._sides(x.type.to(*free))):
-            here = names | {str(_N): t.size(x, axis)}
-            widths.append(tuple(at_run_time(s, here) if isinstance(s, Dim) else s for s in sides))  # type: ignore[arg-type]
+        for axis, (sides, plain) in enumerate(zip(self._sides(x.type), self._sides(x.type.to(*free)), strict=True)):
+            here = {str(_N): t.size(x, axis)}  # a multiple asks for the size of the axis alone, whatever its formula
+            known = [not isinstance(side, Dim) or side.symbols <= {str(_N)} for side in plain]
+            found = [at_run_time(b, here) if ok else formula(t, a, x) for a, b, ok in zip(sides, plain, known, strict=True)]
+            widths.append((0, 0) if sides == (0, 0) else (found[0], found[1]))
         if self.mode == "zeros":
             return torch_pad(t, x, widths, self.value)
         return torch_pad(t, x, widths[1:], mode=MODES[self.mode][0])
@@ -145,7 +146,8 @@ def _entries(given: Any, axes: tuple[int, ...], argument: str) -> tuple[Any, ...
     if not isinstance(given, tuple):
         return (given,) * len(axes)
     if len(given) != len(axes):
-        raise _refusal(f"`{argument}` has {len(given)} entries for {len(axes)} axes", argument)
+        wanted = "1 axis" if len(axes) == 1 else f"{len(axes)} axes"
+        raise _refusal(f"`{argument}` has {len(given)} entries for {wanted}", argument)
     return given
 
 
@@ -159,10 +161,6 @@ def _mirrored(size: Size, side: Size) -> Iterable[Rule]:
         message = f"a size of {size} has no {side} places to mirror beside its edge"
         misfit = Misfit("pad-too-wide", message, "mode=replicate has no such bound", argument="widths")
         yield Rule(False if known else Compare(side, "<", size), misfit)
-
-
-def _is_symbol(size: Size) -> bool:
-    return isinstance(size, Dim) and str(size).isidentifier()
 
 
 class Crop(Op):
@@ -181,8 +179,8 @@ class Crop(Op):
     cases = (
         Case("crop(size=4)", "[3, 7, 8] -> [3, 4, 4]"),
         Case("crop(size=[2, 5])", "[3, 7, W] -> [3, 2, 5]"),
-        Case("crop(like=small)", "[3, 9] -> [3, 4]", given="small: maxpool(2, fit=down)\ninput"),
-        Case("crop(like=image)", "[3, H, W] -> [3, H, W]", given="image: identity\npad(multiple=8)"),
+        Case("crop(input, like=small)", "[3, 9] -> [3, 4]", given="small: maxpool(2, fit=down)"),
+        Case("crop(like=input)", "[3, H, W] -> [3, H, W]", given="pad(multiple=8)"),
         Case("crop(size=[1, 2, 3])", "[3, 4, 5, 6] -> [3, 1, 2, 3]"),
         Wrong("crop(size=9)", "[3, 7, 8]", "crop-too-large", at="size"),
         Wrong("crop(size=[1, 2])", "[3, 7]", "bad-argument", at="size"),
@@ -235,5 +233,5 @@ class Crop(Op):
         starts = [(have - want) // 2 for have, want in zip(x.type.spatial, sizes, strict=True)]
         stops = [start + want for start, want in zip(starts, sizes, strict=True)]
         axes = g.constant([x.dim(axis) for axis in range(1, x.type.rank)], "int")
-        found: OnnxValue = g.node("Slice", x, vector(g, *starts), vector(g, *stops), axes)
+        found: OnnxValue = g.node("Slice", x, sizes_onnx(g, starts), sizes_onnx(g, stops), axes)
         return found

@@ -142,8 +142,8 @@ class MaxPool(_Pool):
     def onnx(self, g: OnnxGraph, x: OnnxValue) -> OnnxValue:  # type: ignore[override]
         axes = axes_of(self, x.type)
         attributes = self._attributes(axes) | {"dilations": [axis.dilation for axis in axes]}
-        if any(max(axis.before, axis.after) >= axis.kernel for axis in axes):  # type: ignore[type-var]
-            # onnxruntime refuses such padding, which only a dilated window can have
+        if any(axis.unclear or max(axis.before, axis.after) >= axis.kernel for axis in axes):  # type: ignore[type-var]
+            # onnx has no clear size for a window behind the input, onnxruntime no padding beyond a dilated kernel's length
             x = onnx_pad(g, x, [(axis.before, closing(axis)) for axis in axes], NEGATIVE_INFINITY)
             attributes |= {"pads": [0] * (2 * len(axes)), "ceil_mode": 0}
         found: OnnxValue = g.node("MaxPool", x, **attributes)
@@ -200,9 +200,24 @@ class AvgPool(_Pool):
         return Binary("/", pooled, self._unpadded(t, ones, rank, ceil))
 
     def onnx(self, g: OnnxGraph, x: OnnxValue) -> OnnxValue:  # type: ignore[override]
-        attributes = self._attributes(axes_of(self, x.type)) | {"count_include_pad": int(self.count_padding)}
-        found: OnnxValue = g.node("AveragePool", x, **attributes)
+        axes = axes_of(self, x.type)
+        attributes = self._attributes(axes)
+        if any(axis.unclear for axis in axes):
+            return self._by_shares(g, x, axes, attributes | {"pads": [0] * (2 * len(axes)), "ceil_mode": 0})
+        found: OnnxValue = g.node("AveragePool", x, **attributes, count_include_pad=int(self.count_padding))
         return found
+
+    def _by_shares(self, g: OnnxGraph, x: OnnxValue, axes: tuple[Axis, ...], attributes: dict[str, Any]) -> OnnxValue:
+        """The mean with zeros where a window hangs over, divided by the share of its places that count."""
+        widths = [(axis.before, closing(axis, most=True)) for axis in axes]
+        over = [(0, closing(axis) - most) for axis, (_, most) in zip(axes, widths, strict=True)]
+        ones = g.node("Expand", g.constant(1.0), g.node("Shape", x, type=TensorType((x.dim(x.type.rank),), "int", False)), type=x.type)
+        counted = onnx_pad(g, ones, widths, float(self.count_padding))
+        sums, shares = (
+            g.node("AveragePool", onnx_pad(g, each, over), **attributes, type=g.types[0])
+            for each in (onnx_pad(g, x, widths), counted)
+        )
+        return g.node("Div", sums, shares)  # type: ignore[no-any-return]
 
 
 class _GlobalPool(Op):

@@ -119,7 +119,9 @@ class Rearrange(Reorder):
                 message = f"the sizes of {' and '.join(f'`{name}`' for name in open_names)} cannot both be worked out"
                 raise _bad(message, f"give one of them: {open_names[-1]}=2")
             if open_names:
-                found[open_names[0]] = size // product(self.extra_values[each] for each in group if each not in open_names)
+                found[open_names[0]] = size // product(
+                    self.extra_values[each] for each in group if each not in open_names
+                )
         return found
 
     def plan(self, x: TensorType) -> Plan:

@@ -24,7 +24,7 @@ class Reduction(Op):
 
     takes = "c *"
     batchless = True
-    dtypes = ("float", "int")
+    dtypes: ClassVar[tuple[Dtype, ...]] = ("float", "int")
     method: ClassVar[str] = ""  # of PyTorch's tensors
     node: ClassVar[str] = ""  # ONNX's name
 
@@ -181,7 +181,7 @@ class Extreme(Reduction):
 
 def _only_elementwise(op: Any) -> None:
     for argument in ("axis", "keep"):
-        if getattr(op, argument) not in (None, False):
+        if getattr(op, argument) is not op.fields[argument].default:
             help = f"reduce each first, or leave `{argument}` out to compare element by element"
             raise Misfit("bad-argument", f"`{argument}` goes with one tensor", help, argument=argument)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, ClassVar
 
-from specc.catalogue.arguments import Axis, Kind, KeywordOnly, Shape, Whole
+from specc.catalogue.arguments import Axis, KeywordOnly, Kind, Shape, Whole
 from specc.catalogue.axes import apart, equal, is_one, position, shape, spell
 from specc.catalogue.entry import Case, Misfit, Wrong
-from specc.catalogue.op import EVERYTHING, Op, Reach, Rule, TensorType
+from specc.catalogue.op import EVERYTHING, Dtype, Op, Reach, Rule, TensorType
 from specc.catalogue.run_time import formula, new_shape, new_shape_onnx
 from specc.code.nodes import call, method
 from specc.sizes.conditions import Compare
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from specc.catalogue.lowering import OnnxGraph, OnnxValue, TorchContext, TorchValue
     from specc.code.nodes import Expression
 
-ORDER = ("float", "int", "bool")
+ANY: tuple[Dtype, ...] = ("float", "int", "bool")
 
 
 class Reorder(Op):
@@ -26,7 +26,7 @@ class Reorder(Op):
 
     batchless = True
     layout = ""
-    dtypes = ORDER
+    dtypes = ANY
 
     def reach(self, *x: TensorType) -> tuple[Reach, ...] | str | None:
         return EVERYTHING
@@ -92,9 +92,13 @@ class Reshape(Reorder):
     def rules(self, *x: TensorType, **named: TensorType) -> Iterable[Rule]:
         if any(not isinstance(size, Dim) and size < 1 for size in self.shape):
             message = f"`shape` must be a list of sizes from 1 on; this is {shape(self.shape)}"
-            raise Misfit("bad-argument", message, "say the size, or a formula such as input.height * 2", argument="shape")
+            raise Misfit(
+                "bad-argument", message, "say the size, or a formula such as input.height * 2", argument="shape"
+            )
         before, after = product(x[0].shape), product(self.shape)
-        message = f"{shape(x[0].shape)} holds {before} numbers, {shape(self.shape)} holds {after} ({apart(before, after)})"
+        message = (
+            f"{shape(x[0].shape)} holds {before} numbers, {shape(self.shape)} holds {after} ({apart(before, after)})"
+        )
         yield from equal(before, after, Misfit("reshape-size", message, argument="shape"))
 
     def gives(self, *x: TensorType, **named: TensorType) -> TensorType:
@@ -114,7 +118,7 @@ class Squeeze(Op):
     takes = "c *"
     batchless = True
     layout = ""
-    dtypes = ORDER
+    dtypes = ANY
     cases = (
         Case("squeeze(0)", "[1, H, W] -> [H, W]"),
         Case("squeeze(-1)", "[4, 6, 1] -> [4, 6]"),
@@ -147,7 +151,7 @@ class Expand(Op):
 
     name = "expand"
     batchless = True
-    dtypes = ORDER
+    dtypes = ANY
     cases = (
         Case("expand([3, 8, 8])", "[3, 1, 1] -> [3, 8, 8]"),
         Case("expand([4, input.length])", "[1, L] -> [4, L]"),
@@ -184,7 +188,7 @@ class Expand(Op):
         if any(isinstance(size, Dim) for size in sizes):
             return g.node("Expand", x[0], g.shape(*self.shape))  # type: ignore[no-any-return]
         batch = [1] if x[0].type.batched else []
-        return g.node("Expand", x[0], g.constant([*batch, *map(int, sizes)], "int"))  # type: ignore[no-any-return,call-overload]
+        return g.node("Expand", x[0], g.constant([*batch, *sizes], "int"))  # type: ignore[no-any-return]
 
 
 class Transpose(Reorder):

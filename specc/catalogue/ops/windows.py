@@ -80,6 +80,11 @@ class Axis:
         return (self.out - 1) * self.stride + self.extent - self.size - self.before
 
     @property
+    def unclear(self) -> bool:
+        """Whether a window could start behind the input, which PyTorch leaves out and others do not."""
+        return self.fit == "up" and self.stride + self.after > self.extent  # type: ignore[operator]
+
+    @property
     def enough(self) -> Compare | None:
         """What must hold for there to be an output; None where it always does."""
         if self.fit == "same":

@@ -1,0 +1,355 @@
+"""One class for each block and branch taken: its constructor, its forward, and how it is used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from specc.backends.torch_chain import Chains
+from specc.backends.torch_forward import Flow, Line, Naming, declared_in, nested, temporary
+from specc.backends.torch_home import CannotPrint, Home, Tree, Word, words_in
+from specc.backends.torch_names import RESERVED_CLASSES, camel, plain, unused
+from specc.backends.torch_nodes import names, replaced
+from specc.backends.torch_plan import Plan
+from specc.backends.torch_start import starting
+from specc.backends.torch_words import block_home, incoming, structural
+from specc.code.nodes import (
+    Attribute,
+    Body,
+    ClassDef,
+    Dict,
+    Expression,
+    ExpressionStatement,
+    FunctionDef,
+    If,
+    List,
+    Name,
+    Parameter,
+    Return,
+    Statement,
+    Tuple,
+    assign,
+    call,
+    method,
+    value,
+)
+from specc.model.graph import Frame, Module, ValueId, Weight
+
+SUPER = call("super")
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A class that is written. `fixed` are the parameters that it cannot have, or not with other values than this use."""
+
+    name: str
+    words: tuple[Word, ...]
+    fixed: frozenset[str]
+
+
+@dataclass
+class Writer:
+    """Writes the classes of a model, the inner ones first; equal ones once."""
+
+    plan: Plan
+    root_name: str
+    classes: list[ClassDef] = field(default_factory=list)
+    _known: dict[Any, str] = field(default_factory=dict)
+    _done: dict[int, Written] = field(default_factory=dict)
+    _taken: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.tree = Tree(self.plan)
+        self.chains = Chains(self.plan, self.tree)
+        self._taken = {self.root_name, *RESERVED_CLASSES}
+        self._plainest: dict[int, tuple[str, ...]] = {}
+        for frames in self.plan.frames.values():
+            for frame in frames:
+                self._note_labels(frame)
+
+    def _note_labels(self, frame: Frame) -> None:
+        if frame.definition is None:
+            return
+        labels = tuple(each.name for each in frame.module.children)
+        known = self._plainest.get(id(frame.definition))
+        if known is None or len(labels) < len(known):
+            self._plainest[id(frame.definition)] = labels
+
+    # ------------------------------------------------------------------------------------------------- children
+    def child(self, module: Module, home: Home) -> Expression | None:
+        """How a child is built in a constructor; None for what needs no module."""
+        if module.kind == "op":
+            return self._op(module, home)
+        frame = self.plan.frames[id(module)][0]
+        if module.kind == "parallel":
+            return self._parallel(module, home)
+        if module.kind != "block" and self.chains.pure(frame):
+            return self._sequential(frame, home)
+        return self._use(frame, home)
+
+    def _op(self, module: Module, home: Home) -> Expression:
+        assert module.step is not None
+        node = home.module_of(module.step)
+        if node is None:
+            raise CannotPrint(f"`{module.path}` ({module.step.op.name}) has no module in PyTorch")
+        for name in module.step.expressions:
+            op = home.trace.ops.get(module.step.index, module.step.op)
+            home.left_out(node, getattr(op, name, None))
+        return node
+
+    def _sequential(self, frame: Frame, home: Home) -> Expression:
+        children = self.chains.modules(frame)
+        parts = [self._must(each, home) for each in children]
+        if [each.name for each in children] == [str(at) for at in range(len(children))]:
+            return call("nn.Sequential", *parts)
+        pairs = [Tuple((value(each.name), part)) for each, part in zip(children, parts, strict=True)]
+        return call("nn.Sequential", call("OrderedDict", pairs))
+
+    def _parallel(self, module: Module, home: Home) -> Expression:
+        children = self.tree.children(module)
+        parts = [self._must(each, home) for each in children]
+        if self.tree.style(module) == "list":
+            return call("nn.ModuleList", parts)
+        return call("nn.ModuleDict", Dict(tuple((each.name, part) for each, part in zip(children, parts, strict=True))))
+
+    def _must(self, module: Module, home: Home) -> Expression:
+        found = self.child(module, home)
+        assert found is not None
+        return found
+
+    def _use(self, frame: Frame, home: Home) -> Expression:
+        """A class called with the arguments of this use, in the words of the class around it."""
+        written = self.written(frame, home)
+        given = self._given(frame, home)
+        for name, number in given.items():
+            if name in written.fixed:
+                home.dropped.update(words_in(number))
+        positional: list[Any] = []
+        keywords: dict[str, Any] = {}
+        for word in written.words:
+            number = given[word.name]
+            if word.default is ...:
+                positional.append(number)
+            elif number != word.default or words_in(number):
+                keywords[word.name] = number
+        return call(written.name, *positional, **keywords)
+
+    def _given(self, frame: Frame, home: Home) -> dict[str, Any]:
+        if frame.definition is None:
+            return {name: Name(name) for name in home.words}
+        found = dict(home.trace.arguments.get(id(frame), frame.given))
+        for name, (tensor, axis) in incoming(self.plan, frame).items():
+            found[name] = home.trace.type(self.plan.seen(tensor)).shape[axis]
+        return found
+
+    # -------------------------------------------------------------------------------------------------- classes
+    def written(self, frame: Frame, around: Home) -> Written:
+        """The class of a block, or of a group that is no plain chain; written now if it is new."""
+        found = self._done.get(id(frame.module))
+        if found is None:
+            if frame.definition is None:
+                home = Home(self.plan, self.tree, frame.module, around.trace, around.words)
+            else:
+                home = block_home(self.plan, self.tree, frame)
+            found = self._done[id(frame.module)] = self._write(frame, home)
+            if frame.definition is None:
+                around.dropped.update(found.fixed)
+        return found
+
+    def _write(self, frame: Frame, home: Home) -> Written:
+        bases, body = self.contents(frame, home)
+        said = set(names(body))
+        words = tuple(each for each in home.words.values() if each.name in said)
+        fixed = frozenset(home.words) - {each.name for each in words} | home.dropped | structural(frame, home)
+        words = _with_last_defaults(words)
+        body = with_parameters(body, words)
+        key = (id(frame.definition) if frame.definition else camel(frame.module.name), bases, body)
+        name = self._known.get(key)
+        if name is None:
+            name = self._known[key] = self._name(frame)
+            self._taken.add(name)
+            self.classes.append(ClassDef(name, bases, body))
+        return Written(name, words, fixed)
+
+    def _name(self, frame: Frame) -> str:
+        if frame.definition is None:
+            above = self.tree.parents.get(id(frame.module))
+            own = camel(frame.module.name) or (camel(above.name) if above else "") or "Part"
+            return unused(own, self._taken)
+        base = frame.definition.name
+        more = [each.name for each in frame.module.children if each.name not in self._plainest[id(frame.definition)]]
+        telling = base + "".join(camel(each) for each in more)
+        if 0 < len(more) <= 2 and telling != base and telling not in self._taken and all(map(camel, more)):
+            return telling
+        return unused(base, self._taken)
+
+    def contents(self, frame: Frame, home: Home) -> tuple[tuple[Expression, ...], Body]:
+        """Bases and body of a class. The constructor has no parameters yet: they are the free words of the body."""
+        module = frame.module
+        if not module.record and self.chains.pure(frame):
+            parts = [self._must(each, home) for each in self.chains.modules(frame)]
+            return (Name("nn.Sequential"),), constructor([_super(*parts)])
+        forward = self.forward(frame, home)
+        for again in self.plan.frames[id(module)][1:]:
+            self._same(frame, again, home, forward)
+        return self.assembled(frame, home, (forward,))
+
+    def _same(self, frame: Frame, again: Frame, home: Home, forward: FunctionDef) -> None:
+        other = home
+        if frame.definition is not None:
+            other = block_home(self.plan, self.tree, again)
+        if self.forward(again, other) != forward:
+            raise CannotPrint(f"`{frame.module.path}` is used twice, with different steps inside")
+
+    def assembled(
+        self, frame: Frame, home: Home, functions: tuple[FunctionDef, ...]
+    ) -> tuple[tuple[Expression, ...], Body]:
+        """Constructor and functions of a class that is more than a chain."""
+        module = frame.module
+        stored = [each for each in home.words if each in set(names(functions))]
+        functions = replaced(functions, {name: Attribute(Name("self"), name) for name in stored})
+        style = self.tree.style(module)
+        start: list[Statement] = [_super()]
+        kept: list[Statement] = [assign(Attribute(Name("self"), name), Name(name)) for name in stored]
+        kept += [starting(each, frame, home) for each in declared_in(frame)]
+        if style == "named":
+            for child in module.children:
+                if id(child) in home.ran or self.tree._stands(module, child):
+                    kept.append(_attribute(child.name, self._must(child, home)))
+            base = "nn.Module"
+        else:
+            children = self.tree.children(module)
+            parts = [self._must(each, home) for each in children]
+            base = "nn.ModuleList" if style == "list" else "nn.ModuleDict"
+            if children and style == "list":
+                start = [_super(List(tuple(parts)))]
+            elif children:
+                start = [_super(Dict(tuple((each.name, part) for each, part in zip(children, parts, strict=True))))]
+            else:
+                base = "nn.Module"
+        kept += [self._tie(each, home) for each in self.ties(module)]
+        if not kept and start == [_super()]:
+            return (Name(base),), functions
+        return (Name(base),), (*constructor([*start, *kept]), *functions)
+
+    # -------------------------------------------------------------------------------------------------- forward
+    def forward(self, frame: Frame, home: Home) -> FunctionDef:
+        """`def forward(self, x, …)` of a block or a group."""
+        crossing = self.plan.crossing(frame)
+        flow = Flow(home)
+        lines = flow.body(frame)
+        given = self._parameters(frame, crossing.inputs)
+        body = self.finished(flow, lines, tuple(map(flow.final, crossing.outputs)), given)
+        parameters = tuple(Parameter(each) for each in given.values())
+        return FunctionDef("forward", (Parameter("self"), *parameters), body)
+
+    def _parameters(self, frame: Frame, inputs: Iterable[ValueId]) -> dict[ValueId, str]:
+        found: dict[ValueId, str] = {}
+        for each in inputs:
+            if frame.inputs and each == frame.inputs[0]:
+                found[each] = "x"
+                continue
+            at = frame.inputs.index(each) if each in frame.inputs else -1
+            tensors = [one.name for one in frame.definition.parameters if one.type == "tensor"] if frame.definition else []
+            name = tensors[at - 1] if 0 < at <= len(tensors) else self.plan.model.values[each].name
+            found[each] = unused(name if plain(name) and name != "self" else "y", found.values())
+        return found
+
+    def finished(self, flow: Flow, lines: list[Line], results: tuple[ValueId, ...], given: Mapping[ValueId, str]) -> Body:
+        """The lines as statements, and what is returned."""
+        lines = nested(lines, results)
+        shown = self.naming(lines, results, given).give()
+        last = lines[-1] if lines else None
+        if last and len(results) == 1 and last.targets == results and not last.training:
+            return (*statements(lines[:-1], shown), Return(replaced(last.node, shown)))
+        nodes = [replaced(flow.node(each), shown) for each in results]
+        return (*statements(lines, shown), Return(nodes[0] if len(nodes) == 1 else Tuple(tuple(nodes))))
+
+    def naming(self, lines: list[Line], results: Iterable[ValueId], given: Mapping[ValueId, str]) -> Naming:
+        labels = {each.id: each.name for each in self.plan.model.values if each.name}
+        naming = Naming(lines, results, labels)
+        naming.inputs(given)
+        return naming
+
+    # ----------------------------------------------------------------------------------------------------- ties
+    def ties(self, module: Module) -> list[Weight]:
+        """The shared weights that meet in this class and in none below it."""
+        return [each for each in self.plan.model.weights if each.tied and self._meeting(each) is module]
+
+    def _meeting(self, weight: Weight) -> Module:
+        above: Module = weight.module
+        while not self._is_class(above) or not _under(weight.tied, above):
+            above = self.tree.parents[id(above)]
+        return above
+
+    def _is_class(self, module: Module) -> bool:
+        if module.kind in ("op", "parallel"):
+            return False
+        if module.kind in ("block", "network"):
+            return True
+        return not self.chains.pure(self.plan.frames[id(module)][0])
+
+    def _tie(self, weight: Weight, home: Home) -> Statement:
+        return assign(home.weight_at(weight.key), home.weight_at(weight.tied))
+
+
+def _under(key: str, module: Module) -> bool:
+    return not module.path or key.startswith(module.path + ".")
+
+
+def _super(*arguments: Any) -> ExpressionStatement:
+    return ExpressionStatement(method(SUPER, "__init__", *arguments))
+
+
+def _attribute(name: str, node: Expression) -> Statement:
+    if name.isidentifier() and plain(name):
+        return assign(Attribute(Name("self"), name), node)
+    if name.isidentifier() and not plain(name):
+        return ExpressionStatement(method("self", "register_module", name, node))
+    return ExpressionStatement(method("self", "add_module", name, node))
+
+
+def constructor(body: Iterable[Statement]) -> tuple[FunctionDef]:
+    return (FunctionDef("__init__", (Parameter("self"),), tuple(body)),)
+
+
+def with_parameters(body: Body, words: tuple[Word, ...]) -> Body:
+    """The class body with the constructor's parameters; a constructor that only calls the base's own is left out."""
+    parameters = tuple(
+        Parameter(each.name, Name(each.annotation), None if each.default is ... else value(each.default)) for each in words
+    )
+    found: list[Statement] = []
+    for each in body:
+        if isinstance(each, FunctionDef) and each.name == "__init__":
+            each = FunctionDef(each.name, (Parameter("self"), *parameters), each.body)
+        found.append(each)
+    return tuple(found)
+
+
+def _with_last_defaults(words: tuple[Word, ...]) -> tuple[Word, ...]:
+    """A parameter without a default cannot come after one with."""
+    required = [at for at, each in enumerate(words) if each.default is ...]
+    last = required[-1] if required else -1
+    return tuple(Word(each.name, each.annotation) if at < last else each for at, each in enumerate(words))
+
+
+def statements(lines: Iterable[Line], shown: Mapping[str, Expression]) -> tuple[Statement, ...]:
+    """Assignments; those that only training needs stand under `if self.training`."""
+    found: list[Statement] = []
+    waiting: list[Statement] = []
+    for line in lines:
+        targets = [shown[temporary(each)] if each is not None else Name("_") for each in line.targets]
+        node = assign(targets[0] if len(targets) == 1 else targets, replaced(line.node, shown))
+        if line.training:
+            waiting.append(node)
+            continue
+        if waiting:
+            found.append(in_training(waiting))
+            waiting = []
+        found.append(node)
+    return tuple(found) if not waiting else (*found, in_training(waiting))
+
+
+def in_training(body: Iterable[Statement]) -> If:
+    return If(Attribute(Name("self"), "training"), tuple(body))

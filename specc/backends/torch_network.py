@@ -1,0 +1,188 @@
+"""The module as a whole: its imports, its classes, and the network's class with `logits`, `forward` and `check`."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from typing import Any
+
+from specc.backends.torch_check import checking
+from specc.backends.torch_classes import Writer, in_training, statements, with_parameters
+from specc.backends.torch_forward import Flow, Line, StepLine, Tensor, nested
+from specc.backends.torch_home import CannotPrint, Home, Tree
+from specc.backends.torch_names import plain, unused
+from specc.backends.torch_nodes import names, replaced
+from specc.backends.torch_plan import Plan, plan
+from specc.backends.torch_words import network_home, structural
+from specc.code.nodes import (
+    Body,
+    ClassDef,
+    Dict,
+    Expression,
+    ExpressionStatement,
+    FunctionDef,
+    Import,
+    ImportFrom,
+    Module,
+    Name,
+    Parameter,
+    Return,
+    Statement,
+    assign,
+    call,
+    index,
+    method,
+    value,
+)
+from specc.model.graph import Model, Port, ValueId
+
+SUPPORT = Path(__file__).with_name("support")
+
+
+def network_module(model: Model, name: str, header: str) -> Module:
+    """The nodes of the whole module."""
+    if not plain(name):
+        raise CannotPrint(f"`{name}` cannot be the name of a class")
+    found = plan(model)
+    fixed: frozenset[str] = frozenset()
+    while True:
+        network = _Network(found, name, fixed)
+        classes = network.classes()
+        if network.fixed <= fixed:
+            break
+        fixed |= network.fixed
+    support = _support(classes)
+    return Module(header, (*_imports(classes, support), *support, *classes))
+
+
+class _Network:
+    """Writes the network's class after those of its blocks. `fixed` are parameters that turn out not to be free."""
+
+    def __init__(self, found: Plan, name: str, fixed: frozenset[str]) -> None:
+        self.plan = found
+        self.model = found.model
+        self.name = name
+        self.frame = found.model.root
+        self.writer = Writer(found, name)
+        self.home: Home = network_home(found, self.writer.tree, self.frame, fixed)
+        self.fixed: frozenset[str] = frozenset()
+
+    def classes(self) -> tuple[ClassDef, ...]:
+        writer, home = self.writer, self.home
+        if not self.frame.module.record and self._is_chain():
+            bases, body = writer.contents(self.frame, home)
+            port = self.model.inputs[0].name
+            inner: tuple[Statement, ...] = (Return(method(call("super"), "forward", Name(port))),)
+            functions = self._functions((self._checked(), *inner))
+            body = (*body, *functions)
+        else:
+            functions = self._functions((self._checked(), *self._trunk()))
+            bases, body = writer.assembled(self.frame, home, functions)
+        said = set(names(body))
+        words = tuple(each for each in home.words.values() if each.name in said)
+        self.fixed = frozenset(home.words) - {each.name for each in words} | home.dropped | structural(self.frame, home)
+        return (*writer.classes, ClassDef(self.name, bases, with_parameters(body, words)))
+
+    def _is_chain(self) -> bool:
+        single = len(self.model.inputs) == len(self.model.outputs) == 1
+        return single and self.writer.chains.pure(self.frame)
+
+    def _functions(self, trunk: Body) -> tuple[FunctionDef, ...]:
+        parameters = (Parameter("self"), *(Parameter(each.name) for each in self.model.inputs))
+        says = "What the loss works on: the outputs without their last activation."
+        heads = self._heads()
+        if heads is None:
+            says = "The outputs; nothing has to be undone for the loss."
+            forward: Body = (Return(self._logits_call()),)
+        else:
+            forward = heads
+        return (
+            FunctionDef("forward", parameters, forward),
+            FunctionDef("logits", parameters, trunk, docstring=says),
+            checking(self.model),
+        )
+
+    def _checked(self) -> Statement:
+        return ExpressionStatement(call("self.check", *(Name(each.name) for each in self.model.inputs)))
+
+    def _logits_call(self) -> Expression:
+        return call("self.logits", *(Name(each.name) for each in self.model.inputs))
+
+    # --------------------------------------------------------------------------------------------------- forward
+    def _heads(self) -> Body | None:
+        """The body of `forward`: the heads on the logits; None where it only passes them on."""
+        deployed = [each for each in self.model.outputs if not each.training]
+        training = [each for each in self.model.outputs if each.training]
+        heads = self.plan.heads
+        if not training and not any(each.name in heads for each in deployed):
+            return None
+        logits = self._logits_call()
+        if len(deployed) == 1:
+            port = deployed[0]
+            if not training:
+                return (Return(self._head(port, logits)),)
+            chosen = in_training([assign("logits", index("logits", port.name))])
+            return (assign("logits", logits), chosen, Return(self._head(port, Name("logits"))))
+        items = tuple((each.name, self._head(each, index("logits", each.name))) for each in deployed)
+        return (assign("logits", logits), Return(Dict(items)))
+
+    def _head(self, port: Port, node: Expression) -> Expression:
+        head = self.plan.heads.get(port.name)
+        if head is None:
+            return node
+        flow = Flow(self.home)
+        one_line = StepLine(flow, head.step)
+        operand = Tensor(node, self.model.type(head.logits))
+        return head.step.op.torch(one_line, operand)
+
+    # ----------------------------------------------------------------------------------------------------- logits
+    def _trunk(self) -> Body:
+        """The lines of the network, and its outputs with their heads undone."""
+        flow = Flow(self.home)
+        lines = flow.body(self.frame)
+        given = {each.value: each.name for each in self.model.inputs}
+        deployed = [each for each in self.model.outputs if not each.training]
+        training = [each for each in self.model.outputs if each.training]
+        results = tuple(dict.fromkeys(flow.final(self.plan.wanted(each)) for each in (*deployed, *training)))
+        if len(deployed) == 1 and not training:
+            return self.writer.finished(flow, lines, results, given)
+        lines = nested(lines, results)
+        shown = self.writer.naming(lines, results, given).give()
+        body = _late(statements(lines, shown))
+        return (*body, *self._returned(flow, deployed, training, shown))
+
+    def _returned(self, flow: Flow, deployed: list[Port], training: list[Port], shown: dict[str, Expression]) -> Body:
+        def node(port: Port) -> Expression:
+            found: Expression = replaced(flow.node(self.plan.wanted(port)), shown)
+            return found
+
+        usual = node(deployed[0]) if len(deployed) == 1 else Dict(tuple((each.name, node(each)) for each in deployed))
+        if not training:
+            return (Return(usual),)
+        everything = Dict(tuple((each.name, node(each)) for each in (*deployed, *training)))
+        return (in_training([Return(everything)]), Return(usual))
+
+
+def _late(body: tuple[Statement, ...]) -> tuple[Statement, ...]:
+    return body
+
+
+# ------------------------------------------------------------------------------------------------- the module's head
+def _imports(classes: tuple[ClassDef, ...], support: tuple[Statement, ...]) -> tuple[Statement, ...]:
+    said = set(names(tuple(each.body for each in classes)))
+    found: list[Statement] = []
+    if "OrderedDict" in said:
+        found.append(ImportFrom("collections", (("OrderedDict", ""),)))
+    if "torch" in said:
+        found.append(Import("torch"))
+    found.append(ImportFrom("torch", (("nn", ""),)))
+    if "F" in said:
+        found.append(ImportFrom("torch.nn", (("functional", "F"),)))
+    return tuple(found)
+
+
+def _support(classes: tuple[ClassDef, ...]) -> tuple[Any, ...]:
+    return ()
+
+
+__all__ = ["ValueId", "Line", "SUPPORT", "ast", "network_module", "unused", "value", "Tree"]

@@ -1,0 +1,153 @@
+"""What a setting is: an entry with a role in a `train` or `export` section, and the traits by which roles fit together.
+
+The settings that stand at the start of a line have the role "train" or "export". What they hold (a loss, an optimizer,
+a source …) are entries too, each in a role of its own, so that `mse` may be a loss and a metric.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+from specc.catalogue.arguments import TEXT, Kind, KeywordOnly, TensorArgument, choice, either, items, real
+from specc.catalogue.entry import Entry, Misfit
+from specc.catalogue.op import TensorType
+from specc.code.nodes import Expression
+
+
+class Dotted(Kind):
+    """The kind of an argument that is a bare dotted name: a module path, a column of the metrics."""
+
+
+DottedName = Annotated[str, Dotted("a name such as validation.loss", TEXT)]
+DottedNames = Annotated[tuple[str, ...], Dotted("a name or a list of names", either(TEXT, items(TEXT)))]
+Interval = Annotated[tuple[float, float], Kind("a list of two numbers", items(real(), 2, 2))]
+Reals = Annotated[tuple[float, ...], Kind("a list of numbers", items(real(), 1))]
+Names = Annotated[tuple[str, ...], Kind("a list of texts", items(TEXT, 1))]
+
+Shape = tuple[int | None, ...]
+
+
+class Setting(Entry):
+    """A documented name of a section.
+
+    `holds` is the role of the values it takes by position (`optimizer` holds an "optimizer"), `many` whether more than
+    one, `default` what it is where the section says nothing, as text. `runs` names the implementation,
+    "specc.data.tables:Table", which only the floors that run it resolve.
+    """
+
+    role: ClassVar[str] = "train"
+    holds: ClassVar[str] = ""
+    many: ClassVar[bool] = False
+    default: ClassVar[str] = ""
+    runs: ClassVar[str] = ""
+
+    def refusals(self) -> Iterable[Misfit]:
+        """What its type cannot say of its arguments."""
+        return ()
+
+
+class SourceSetting(Setting):
+    """A source of data."""
+
+    role = "source"
+
+    def keywords(self, folder: Path) -> Mapping[str, Any]:
+        """The arguments of the implementation; paths start at `folder`."""
+        raise NotImplementedError
+
+
+class PrepareSetting(Setting):
+    """A step that every split goes through; built into the exported file."""
+
+    role = "prepare"
+
+    def keywords(self) -> Mapping[str, Any]:
+        """The arguments of the implementation."""
+        raise NotImplementedError
+
+    def gives(self, shape: Shape) -> Shape:
+        """The shape of an input after it; None is a size that is not known."""
+        return shape
+
+
+@dataclass(frozen=True, slots=True)
+class Facing:
+    """What a loss is held against: the output's type, whether what it is given are scores before the head
+    (`logits`), and the target: its kind as the data floor names them, "" for another tensor of the network."""
+
+    type: TensorType
+    logits: bool
+    target: str
+
+
+class Loss(Setting):
+    """A loss. `wants` is what the numbers of its output must be (`Op.makes`), "" for any number.
+
+    `undoes` says that it is computed on the scores before the head where there is one. `targets` are the kinds of
+    target it compares with, `measures` is the metric shown where none is named.
+    """
+
+    role = "loss"
+    wants: ClassVar[str] = ""
+    undoes: ClassVar[bool] = False
+    head: ClassVar[str] = ""
+    targets: ClassVar[tuple[str, ...]] = ()
+    measures: ClassVar[str] = ""
+
+    output: TensorArgument = None
+    """The output it is held against; may be left out where there is one."""
+    _: KeywordOnly
+    target: TensorArgument = None
+    """What the output is compared with: the data's target, or an input or output by name."""
+    reduce: Annotated[str, choice("mean", "sum")] = "mean"
+    """The mean over all numbers, or their sum per sample and the mean of that over the batch."""
+
+    def lower(self, output: Expression, target: Expression, facing: Facing) -> Expression:
+        """The loss of a batch as code: a tensor without axes."""
+        raise NotImplementedError
+
+
+class Optimizer(Setting):
+    """An optimizer. `couples` says that its weight decay is that of `regularize l2`: added to the gradient."""
+
+    role = "optimizer"
+    couples: ClassVar[bool] = True
+    lr: Any
+
+    def lower(self, groups: Expression) -> Expression:
+        """The optimizer as code, for parameter groups that have their own `lr` and `weight_decay` where they need."""
+        raise NotImplementedError
+
+
+class Schedule(Setting):
+    """How the learning rate changes. Times are in epochs and may be fractions."""
+
+    role = "schedule"
+
+    def lower(self, base: Expression, epoch: Expression, epochs: float) -> Expression:
+        """The rate at `epoch`, of `epochs` that remain to it, as code."""
+        raise NotImplementedError
+
+    @property
+    def takes(self) -> float:
+        """How many epochs it takes before the next one in a chain begins; 0 for one that never ends."""
+        return 0
+
+
+class Metric(Setting):
+    """A figure of how good the outputs are. `rises` says that more is better."""
+
+    role = "metric"
+    rises: ClassVar[bool] = True
+    targets: ClassVar[tuple[str, ...]] = ()
+
+    output: TensorArgument = None
+    """The output it looks at; may be left out where there is one."""
+
+    @property
+    def label(self) -> str:
+        """What its column is called."""
+        return self.name

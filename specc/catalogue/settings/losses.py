@@ -1,0 +1,112 @@
+"""Losses: what training makes small. Each is written as PyTorch code on the scores before the head, where there is one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from specc.catalogue.arguments import Axis, KeywordOnly, PositiveReal, Rate, Whole, optional
+from specc.catalogue.axes import UNSAID, chosen_axis
+from specc.catalogue.setting import Facing, Loss, Reals
+from specc.code.nodes import Attribute, Expression, binary, call, method
+
+
+class CrossEntropy(Loss):
+    """-log of the probability that the right class was given; textbook form: `softmax`, then `cross_entropy`."""
+
+    name = "cross_entropy"
+    wants, head, undoes = "probabilities", "softmax", True
+    targets = ("class", "classes")
+    measures = "accuracy"
+
+    _: KeywordOnly
+    weights: optional(Reals) = None  # type: ignore[valid-type]
+    """A weight per class."""
+    smoothing: Rate = 0
+    """The share of the target that is spread over all classes (Szegedy et al. 2016)."""
+    ignore: optional(Whole) = None  # type: ignore[valid-type]
+    """A class number that counts for nothing."""
+    axis: Axis = UNSAID
+    """The axis of the classes; 0 is the channels."""
+
+    def lower(self, output: Expression, target: Expression, facing: Facing) -> Expression:
+        at = chosen_axis(self.name, self.axis, facing.type) + 1
+        words: dict[str, Any] = {}
+        if self.weights is not None:
+            words["weight"] = method(output, "new_tensor", [float(each) for each in self.weights])
+        if self.ignore is not None:
+            words["ignore_index"] = self.ignore
+        if self.smoothing:
+            words["label_smoothing"] = float(self.smoothing)
+        scores = output if at == 1 else method(output, "movedim", at, 1)
+        return _reduced(self, "F.cross_entropy", scores, method(target, "long") if facing.target == "classes" else target, words)
+
+
+class BinaryCrossEntropy(Loss):
+    """-log of the probability of what is the case, yes or no; textbook form: `sigmoid`, then `binary_cross_entropy`."""
+
+    name = "binary_cross_entropy"
+    wants, head, undoes = "probability", "sigmoid", True
+    targets = ("class", "classes", "real", "image")
+    measures = "accuracy"
+
+    def lower(self, output: Expression, target: Expression, facing: Facing) -> Expression:
+        name = "F.binary_cross_entropy_with_logits" if facing.logits else "F.binary_cross_entropy"
+        return _reduced(self, name, output, _like(target, output, facing), {})
+
+
+class MeanSquaredError(Loss):
+    """The mean of (output - target) ** 2."""
+
+    name = "mse"
+    targets = ("real", "image")
+    measures = "mae"
+
+    def lower(self, output: Expression, target: Expression, facing: Facing) -> Expression:
+        return _reduced(self, "F.mse_loss", output, _like(target, output, facing), {})
+
+
+class MeanAbsoluteError(Loss):
+    """The mean of abs(output - target)."""
+
+    name = "mae"
+    targets = ("real", "image")
+    measures = "mae"
+
+    def lower(self, output: Expression, target: Expression, facing: Facing) -> Expression:
+        return _reduced(self, "F.l1_loss", output, _like(target, output, facing), {})
+
+
+class Huber(Loss):
+    """Half the square of the difference where it is below `delta`, and growing like `delta` times it above (Huber 1964)."""
+
+    name = "huber"
+    targets = ("real", "image")
+    measures = "mae"
+
+    _: KeywordOnly
+    delta: PositiveReal = 1
+    """Where the square ends."""
+
+    def lower(self, output: Expression, target: Expression, facing: Facing) -> Expression:
+        words = {} if self.delta == 1 else {"delta": float(self.delta)}
+        return _reduced(self, "F.huber_loss", output, _like(target, output, facing), words)
+
+
+def _like(target: Expression, output: Expression, facing: Facing) -> Expression:
+    """The target as numbers in the shape of the output; another tensor of the network has it already."""
+    if not facing.target:
+        return target
+    shaped = method(target, "view_as", output)
+    return shaped if facing.target in ("real", "image") else method(shaped, "float")
+
+
+def _reduced(loss: Loss, function: str, output: Expression, target: Expression, words: dict[str, Any]) -> Expression:
+    if loss.reduce == "mean":
+        return call(function, output, target, **words)
+    return binary("/", call(function, output, target, **words, reduction="sum"), _batch(output))
+
+
+def _batch(output: Expression) -> Expression:
+    from specc.code.nodes import Index, Literal
+
+    return Index(Attribute(output, "shape"), Literal(0))

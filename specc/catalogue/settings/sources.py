@@ -1,0 +1,115 @@
+"""Where the samples come from: the data sets that come along, arrays, tables and pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from specc.catalogue.arguments import TEXT, Kind, KeywordOnly, Positive, String, choice, items, optional, whole
+from specc.catalogue.entry import Misfit
+from specc.catalogue.setting import Names, SourceSetting
+
+_Size = Annotated[Any, Kind("a list [height, width]", items(whole(1), 2, 2))]
+_File = optional(String)
+
+
+class Shipped(SourceSetting):
+    """A real data set that comes with the installation."""
+
+    runs = "specc.data.shipped:Shipped"
+
+    def keywords(self, folder: Path) -> Mapping[str, Any]:
+        return {"name": self.name}
+
+
+class Digits(Shipped):
+    """1,797 handwritten digits (Kaynak 1995): `image` [1, 8, 8] in 0..1, ten classes."""
+
+    name = "digits"
+
+
+class BreastCancer(Shipped):
+    """569 fine needle aspirates (Wolberg, Street and Mangasarian 1993): `features` [30], two classes."""
+
+    name = "breast_cancer"
+
+
+class Iris(Shipped):
+    """150 flowers (Fisher 1936): `features` [4], three classes."""
+
+    name = "iris"
+
+
+class Wine(Shipped):
+    """178 wines (Forina 1988): `features` [13], three classes."""
+
+    name = "wine"
+
+
+class Diabetes(Shipped):
+    """442 patients (Efron et al. 2004): `features` [10], a number a year later."""
+
+    name = "diabetes"
+
+
+class Arrays(SourceSetting):
+    """A .npz file with a field per input and one for the target, or a .npy file; other names map inputs to fields."""
+
+    name = "arrays"
+    runs = "specc.data.arrays:Arrays"
+    extra = Kind('the name of a field, "field"', TEXT)
+
+    file: String
+    """The file, from the project's folder on."""
+    _: KeywordOnly
+    target: String
+    """The field of the target, or the .npy file beside a .npy file."""
+    windows: Annotated[Any, choice("none")] = "none"
+    """Pieces of long arrays; not yet there."""
+
+    def keywords(self, folder: Path) -> Mapping[str, Any]:
+        return {"path": folder / self.file, "target": self.target, "inputs": dict(self.extra_values)}
+
+
+class Table(SourceSetting):
+    """A CSV file with a header; the input is `features`, with one entry per number and per category of words."""
+
+    name = "table"
+    runs = "specc.data.tables:Table"
+
+    file: String
+    """The file, from the project's folder on."""
+    _: KeywordOnly
+    target: String
+    """The column to learn."""
+    inputs: optional(Names, "rest") = None  # type: ignore[valid-type]
+    """The columns that go in: a list, or the rest."""
+
+    def keywords(self, folder: Path) -> Mapping[str, Any]:
+        return {"path": folder / self.file, "target": self.target, "inputs": self.inputs}
+
+
+class Images(SourceSetting):
+    """A folder of pictures: one folder per class, or pictures with a mask of the same name each."""
+
+    name = "images"
+    runs = "specc.data.images:Images"
+
+    folder: String
+    """The folder, from the project's folder on."""
+    _: KeywordOnly
+    size: _Size = None
+    """Bring every picture to [height, width]."""
+    masks: _File = None  # type: ignore[valid-type]
+    """The folder of the masks."""
+    channels: optional(Positive) = None  # type: ignore[valid-type]
+    """1 for grey, 3 for colour; without it the pictures decide."""
+
+    def refusals(self) -> Iterable[Misfit]:
+        if self.channels not in (None, 1, 3):
+            yield Misfit("bad-argument", f"pictures have 1 or 3 channels, not {self.channels}", argument="channels")
+
+    def keywords(self, folder: Path) -> Mapping[str, Any]:
+        masks = None if self.masks is None else folder / self.masks
+        return {"folder": folder / self.folder, "size": self.size, "masks": masks, "channels": self.channels}

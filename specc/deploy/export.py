@@ -1,0 +1,84 @@
+"""Exporting: written aside, proved against PyTorch, the proof put into the file, then renamed into place."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from specc.backends.onnx import lower
+from specc.backends.onnx_file import put_metadata, write
+from specc.backends.onnx_weights import WeightProblem, WeightSource, locate
+from specc.data.files import aside
+from specc.deploy.described import PROOF, Origin, describe
+from specc.model.graph import Model
+
+if TYPE_CHECKING:
+    from specc.deploy.proof import Proof
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """The files that were written; `proof` is None for an unproved one, `side` where one file holds all."""
+
+    path: Path
+    side: Path | None
+    weights: int
+    proof: Proof | None
+
+
+def export(
+    model: Model,
+    origin: Origin,
+    path: Path | str,
+    *,
+    weights: WeightSource,
+    module: Any = None,
+    prove: bool = True,
+    outputs: Sequence[str] | None = None,
+    classes: Sequence[str] = (),
+    tolerance: float = 1e-4,
+    prepare: Mapping[str, Any] | None = None,
+    encoding: Mapping[str, Any] | None = None,
+    side_file: bool | None = None,
+) -> Exported:
+    """Write `path` (and `<path>.data` for large weights); no file appears under its name before it is proved.
+
+    `module` is the PyTorch module with these weights in eval mode; without it one is made from the model. Without a
+    proof neither torch nor onnx nor onnxruntime is imported.
+
+    Raises:
+        SpecError: a step that ONNX cannot express.
+        WeightProblem: weights that are not those of the model.
+        Disproved: ONNX and PyTorch differ.
+        FileProblem: the file cannot be written.
+    """
+    path = Path(path)
+    said = describe(
+        model, origin, outputs=outputs, classes=classes, tolerance=tolerance, prepare=prepare, encoding=encoding
+    )
+    graph = lower(model, weights=weights, outputs=outputs, metadata=said)
+    proof = None
+    with aside(path) as temporary:
+        written = write(graph, temporary, side_file=side_file)
+        if prove:
+            proof = _prove(model, temporary, weights, module, tolerance)
+            with_proof = temporary.with_name(temporary.name + ".proved")
+            put_metadata(temporary, with_proof, {PROOF: json.dumps(proof.to_json(), sort_keys=True)})
+            os.replace(with_proof, temporary)
+    return Exported(path, path.with_name(written.side.name) if written.side else None, written.weights, proof)
+
+
+def _prove(model: Model, path: Path, weights: WeightSource, module: Any, tolerance: float) -> Proof:
+    from specc.deploy.verify import module_of, prove
+
+    if module is None:
+        places = locate(model, weights)
+        missing = [weight.key for weight in model.weights if weight.key not in places]
+        if missing:
+            raise WeightProblem(f"{weights.name} does not hold {missing[0]}")
+        module = module_of(model, lambda key: weights.array(places[key]), set(places))
+    return prove(model, path, module, tolerance=tolerance)

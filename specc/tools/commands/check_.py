@@ -1,0 +1,51 @@
+"""Prove the shapes, claims and settings of specs and print what was worked out."""
+
+from __future__ import annotations
+
+import json
+import sys
+from argparse import ArgumentParser, Namespace
+from typing import Any
+
+from specc.model.report import report
+from specc.text import render
+from specc.text.diagnostics import Bag
+from specc.tools import common, table
+
+
+def arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("files", metavar="FILE", nargs="+")
+    common.spec_options(parser)
+    parser.add_argument("--all", action="store_true", help="the table of every network, not only of the last")
+
+
+def run(args: Namespace) -> int:
+    every = Bag(limit=1000)
+    networks: list[dict[str, Any]] = []
+    worst = 0
+    for path in args.files:
+        found = common.compile_file(path, args)
+        for each in found.bag:
+            every.add(each)
+        worst = max(worst, common.exit_code(found.bag, args.strict))
+        reports = [report(model) for model in found.models.values()]
+        networks += reports
+        if args.format == "text":
+            _print(reports, args, found.ok)
+    if args.format == "json":
+        json.dump({"schema": 1, "networks": networks, "diagnostics": render.data(every)}, sys.stdout, indent=1, ensure_ascii=False)
+        print()
+    else:
+        sys.stdout.flush()
+        common.show(every, args.format)
+    return worst
+
+
+def _print(reports: list[dict[str, Any]], args: Namespace, sound: bool) -> None:
+    for at, each in enumerate(reports):
+        if args.all or at == len(reports) - 1:
+            print("\n".join(table.whole(each)))
+        else:
+            print("\n".join(table.brief(each)))
+    if reports and sound and len(reports) > 1 and not args.all:
+        print("\n(--all prints the table of every network)")
