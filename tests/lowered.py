@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,7 @@ class Context:
     """The TorchContext of one step whose module is called `module`."""
 
     types: tuple[TensorType, ...]
-    module: Expression = Name("module")
+    module: Expression = field(default_factory=lambda: Name("module"))
 
     def run(self, *x: Any) -> Expression:
         return call(self.module, *x)
@@ -71,6 +71,9 @@ class Context:
 
     def method(self, x: Any, name: str, *arguments: Any, **keywords: Any) -> Expression:
         return method(value(x), name, *arguments, **keywords)
+
+    def formula(self, size: Any) -> Expression:
+        raise AssertionError(f"{size} cannot be read from the inputs of the step")
 
     def support(self, name: str) -> Expression:
         return Name({"table_conv": "TableConv"}[name])
@@ -127,7 +130,9 @@ def agree(model: Any, path: Path, *shapes: tuple[int, ...]) -> None:
             each.running_mean.normal_()
             each.running_var.uniform_(0.5, 2)
     state = runs.state()
-    assert {w.key: tuple(w.spec.shape) for w in model.weights} == {key: tuple(each.shape) for key, each in state.items()}
+    assert {w.key: tuple(w.spec.shape) for w in model.weights} == {
+        key: tuple(each.shape) for key, each in state.items()
+    }
     write(lower(model, weights=Arrays({key: each.numpy() for key, each in state.items()})), path)
     onnx.checker.check_model(str(path), full_check=True)
     options = onnxruntime.SessionOptions()

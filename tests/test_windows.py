@@ -44,7 +44,13 @@ def _random_op(choose: random.Random, rank: int) -> Any:
     dilation = _entry(choose, rank, 1, 2)
     if kind is Conv:
         padding = choose.choice(["same", "valid", "full", "causal", _sides(choose, rank, 3)])
-        rest = {"channels": 4, "padding": padding, "dilation": dilation, "groups": groups, "bias": choose.random() < 0.5}
+        rest = {
+            "channels": 4,
+            "padding": padding,
+            "dilation": dilation,
+            "groups": groups,
+            "bias": choose.random() < 0.5,
+        }
         return Conv.make(common | rest | {"fit": choose.choice(["exact", "down"])})
     if kind is UpConv:
         added = _entry(choose, rank, 0, 1)
@@ -63,6 +69,13 @@ def _on_meta(op: Any, x: TensorType) -> tuple[int, ...]:
         return tuple(eval(written(op, x), {**KNOWN, "x": torch.empty(2, *x.shape), "module": module}).shape[1:])
 
 
+def _refused(op: Any, x: TensorType) -> bool:
+    try:
+        return any(rule.predicate is False for rule in op.rules(x))
+    except Misfit:
+        return True
+
+
 @pytest.mark.filterwarnings("ignore:Using padding='same'")
 def test_gives_is_the_shape_that_pytorch_gives() -> None:
     choose = random.Random(7)
@@ -71,12 +84,7 @@ def test_gives_is_the_shape_that_pytorch_gives() -> None:
         rank = choose.randint(1, 3)
         op = _random_op(choose, rank)
         x = TensorType((4, *(choose.randint(1, 9) for _ in range(rank))))
-        try:
-            refused = [rule for rule in op.rules(x) if rule.predicate is False]
-        except Misfit as misfit:
-            assert misfit.code == "bad-argument"
-            continue
-        if refused:
+        if _refused(op, x):
             continue
         assert op.gives(x).shape == _on_meta(op, x), (vars(op), x)
         seen[op.name] = seen.get(op.name, 0) + 1
@@ -122,10 +130,10 @@ def test_the_rules_are_what_counting_by_hand_finds() -> None:
     losses = 0
     for axis in _axes():
         enough = axis.enough is None or holds(axis.enough, {})
+        assert enough == (axis.padded >= axis.extent)
         if axis.fit == "up":
             assert axis.rest is None
             continue
-        assert enough == (axis.padded >= axis.extent)
         if enough and axis.rest is not None:
             losses += _lost(axis) > 0
             assert holds(axis.rest, {}) == (_lost(axis) <= 0), axis
@@ -150,7 +158,7 @@ def test_unknown_sizes_obey_the_same_formulas() -> None:
 
 def test_conditions_of_unknown_sizes() -> None:
     model = compiled("maxpool(2); conv(4, 3)", "[3, H, W]")
-    assert [each.text for each in model.conditions] == ["H is a multiple of 2, at least 6", "W is a multiple of 2, at least 6"]
+    assert [each.text for each in model.conditions] == ["H is even, at least 6", "W is even, at least 6"]
     assert compiled("conv(4, 7, stride=2, padding=3); maxpool(3, stride=2, padding=1)", "[3, H, W]").conditions == ()
     assert compiled("conv(4, 3, stride=2, padding=same)", "[3, H]").conditions == ()
 
@@ -161,7 +169,11 @@ WRONG = [
     ("conv(8, 5, stride=4)", "[3, 12]", "12 long, kernel 5, stride 4: 3 places are left out"),
     ("avgpool(2)", "[3, 5, 4, 4]", "5 deep, kernel 2, stride 2: 1 slice is left out"),
     ("conv(8, 9)", "[3, 4, 4]", "4 high: a window of kernel 9 does not fit in it"),
-    ("conv(8, 3, dilation=3, padding=1)", "[3, 4]", "4 long, padding 1: a window of kernel 3 (dilated 7) does not fit in it"),
+    (
+        "conv(8, 3, dilation=3, padding=1)",
+        "[3, 4]",
+        "4 long, padding 1: a window of kernel 3 (dilated 7) does not fit in it",
+    ),
 ]
 
 
@@ -190,7 +202,7 @@ def test_huge_arguments_are_refused_at_once() -> None:
 
 # -------------------------------------------------------------------------------------------------- how it is written
 PRINTED = [
-    ("conv(64, 7, stride=2, padding=3, bias=false)", "[3, 8, 8]", "nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)"),
+    ("conv(6, 7, stride=2, padding=3, bias=false)", "[3, 8, 8]", "nn.Conv2d(3, 6, 7, stride=2, padding=3, bias=False)"),
     ("conv(4, [1, 7], padding=[0, 3])", "[3, 8, 8]", "nn.Conv2d(3, 4, (1, 7), padding=(0, 3))"),
     ("conv(4, 3, padding=same)", "[3, 8]", 'nn.Conv1d(3, 4, 3, padding="same")'),
     ("conv(4, 3, padding=same, stride=2)", "[3, 7]", "nn.Conv1d(3, 4, 3, stride=2, padding=1)"),
@@ -233,7 +245,11 @@ def _lines() -> list[tuple[str, str, tuple[tuple[int, ...], ...]]]:
         *(f"conv(4, 3, stride=2, padding={p}, fit=down)" for p in ("full", "causal", "valid", "[[0, 2], [1, 0]]")),
         "conv(3, [1, 2], table=[[0, 3], [1], [0, 1, 2]], padding=same, stride=2)",
         "upconv(4, 3, stride=[2, 3], padding=[[0, 1], 1], output_padding=[1, 0], groups=2)",
-        "upconv(4, 2, dilation=3, output_padding=2, padding=1)",
+        *(
+            f"upconv(4, 2, dilation=3, output_padding=2, padding={p}, bias={b})"
+            for p, b in ((0, "true"), (1, "true"), (2, "false"))
+        ),
+        "upconv(4, 3, stride=2, output_padding=1, padding=1)",
         *(
             f"maxpool({k}, stride={s}, padding={p}, fit={fit})"
             for k, s, p, fit in product((2, 3), (1, 3), (0, 1, "[[0, 1], [1, 0]]"), ("down", "up"))
@@ -242,9 +258,7 @@ def _lines() -> list[tuple[str, str, tuple[tuple[int, ...], ...]]]:
         "maxpool(1, stride=2, fit=up)",
         *(
             f"avgpool({k}, stride={s}, padding={p}, fit={fit}, count_padding={c})"
-            for k, s, p, fit, c in product(
-                (2, 3), (1, 3), (1, "[[0, 1], [1, 0]]"), ("down", "up"), ("true", "false")
-            )
+            for k, s, p, fit, c in product((2, 3), (1, 3), (1, "[[0, 1], [1, 0]]"), ("down", "up"), ("true", "false"))
         ),
         "avgpool(1, stride=2, fit=up)",
         *(f"adaptive_{kind}pool({size})" for kind in ("avg", "max") for size in (1, 2, 3, 5, "[1, 4]", "[9, 11]")),
@@ -254,7 +268,7 @@ def _lines() -> list[tuple[str, str, tuple[tuple[int, ...], ...]]]:
         "conv(4, 3, stride=2, padding=1); pad(multiple=[3, 4], value=2); crop(size=2)",
         "pad(H); crop(size=[3, 4])",
         "batchnorm(track=false); lrn(4, alpha=2, k=0.5); lrn(3, alpha=1); batchnorm(affine=false)",
-        "maxpool(2, fit=down); conv(4, 2, stride=2, padding=same); avgpool(2, padding=1, fit=up); dropout; global_avgpool",
+        "maxpool(2, fit=down); conv(4, 2, stride=2, padding=same); avgpool(2, padding=1, fit=up); global_avgpool; dropout",
     ]
     return [(step, *sizes) for step in steps for sizes in (known, unknown) if sizes is unknown or "pad(H)" not in step]
 
@@ -282,7 +296,9 @@ def test_the_connections_of_lenet_are_counted() -> None:
 
 def test_receptive_fields_of_the_v_net() -> None:
     down = "; ".join(f"repeat {n} {{ conv(4, 5, padding=same) }}; conv(4, 2, stride=2)" for n in (1, 2, 3, 3))
-    model = compiled(f"{down}; repeat 3 {{ conv(4, 5, padding=same) }}; upconv(4, 2, stride=2); conv(4, 5, padding=same)", "[6, H]")
+    model = compiled(
+        f"{down}; repeat 3 {{ conv(4, 5, padding=same) }}; upconv(4, 2, stride=2); conv(4, 5, padding=same)", "[6, H]"
+    )
     seen = [step.receptive for step in model.steps]
     assert [each[0] for each in seen][:1] == [5]
     assert [seen[at][0] for at in (3, 7, 11, 15)] == [22, 72, 172, 372]
@@ -291,5 +307,5 @@ def test_receptive_fields_of_the_v_net() -> None:
 
 def test_channels_may_be_unknown() -> None:
     model = compiled("conv(8, 3, groups=2); batchnorm", "[C, 9]")
-    assert [str(each.text) for each in model.conditions] == ["C is a multiple of 2"]
+    assert [str(each.text) for each in model.conditions] == ["C is even, at least 2"]
     assert str(model.weights[0].spec.shape[1]) == "C//2"

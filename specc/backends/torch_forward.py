@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from itertools import count
+from itertools import chain, count
 from typing import TYPE_CHECKING, Any
 
 from specc.backends.torch_names import RESERVED_TENSORS, unused, variable
 from specc.backends.torch_nodes import names, replaced, width
 from specc.backends.torch_trace import by_port
 from specc.catalogue.op import TensorType
+from specc.catalogue.run_time import read
 from specc.code.nodes import Attribute, Binary, Call, Expression, Name, call, index, method, value
 from specc.model.graph import Declared, Frame, Step, ValueId
+from specc.sizes.dim import Size
+from specc.text.diagnostics import Diagnostic, SpecError
 
 if TYPE_CHECKING:
     from specc.backends.torch_home import Home
@@ -174,6 +177,15 @@ class StepLine:
         found = x.type.shape[axis]
         return value(found) if isinstance(found, int) else index(Attribute(x.node, "shape"), x.dim(axis))
 
+    def formula(self, size: Size) -> Expression:
+        """Any size, its unknowns read from the tensors that this body has."""
+        found = read(self, size, [self.flow.tensor(each) for each in sorted(self.flow.known)])
+        if found is None:
+            message = f"the size {size} cannot be read from the tensors of this block"
+            help = "give the block a tensor that has it, as a parameter of type tensor"
+            raise SpecError(Diagnostic("size-out-of-reach", self.step.span, message, help))
+        return found
+
     def function(self, dotted: str, *x: Any, **keywords: Any) -> Expression:
         return call(dotted, *x, **keywords)
 
@@ -281,7 +293,7 @@ class Naming:
 
     def _flowing(self, at: int, target: ValueId) -> str:
         """The first of x, out, y … that nothing holds any more."""
-        for name in (*FLOWING, *(f"x{number}" for number in count(2))):
+        for name in chain(FLOWING, (f"x{number}" for number in count(2))):
             holder = self.holders.get(name)
             if holder is None or self.last.get(holder, -1) <= at:
                 self.holders[name] = target

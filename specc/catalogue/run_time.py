@@ -18,14 +18,20 @@ END = 2**63 - 1  # "to the end" for ONNX's Slice
 
 def formula(t: TorchContext, size: Size, *x: TorchValue) -> Expression:
     """A size in `forward`: a number, `x.shape[2]`, or a formula of such, read from `x` where they have its unknowns."""
+    found = read(t, size, x)
+    return t.formula(size) if found is None else found
+
+
+def read(t: TorchContext, size: Size, x: Sequence[TorchValue]) -> Expression | None:
+    """The same; None where these tensors do not have all of its unknowns."""
     if not isinstance(size, Dim):
         return value(size)
     found = _axis(t, size, x)
     if found is not None:
         return found
-    unknowns = {name: _axis(t, symbol(name), x) for name in size.symbols}
+    unknowns = {name: _axis(t, symbol(name), x) for name in sorted(size.symbols)}
     known = {name: node for name, node in unknowns.items() if node is not None}
-    return _fill(value(size), known) if len(known) == len(unknowns) else t.formula(size)
+    return _fill(value(size), known) if len(known) == len(unknowns) else None
 
 
 def _axis(t: TorchContext, size: Dim, x: Sequence[TorchValue]) -> Expression | None:

@@ -75,12 +75,16 @@ class PrepareSetting(Setting):
 
 @dataclass(frozen=True, slots=True)
 class Facing:
-    """What a loss is held against: the output's type, whether what it is given are scores before the head
-    (`logits`), and the target: its kind as the data floor names them, "" for another tensor of the network."""
+    """What a loss is held against.
+
+    `type` is the output's, `logits` whether what is given are scores before the head, `target` the kind of target as
+    the data floor names them ("" for another tensor of the network), `axis` that of the classes without the batch.
+    """
 
     type: TensorType
     logits: bool
     target: str
+    axis: int = 0
 
 
 class Loss(Setting):

@@ -49,11 +49,12 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """An input or an output: sizes without the batch."""
+    """An input or an output: sizes without the batch. `makes` says what its numbers are, such as "probabilities"."""
 
     name: str
     dtype: Dtype
     shape: tuple[Size, ...]
+    makes: str = ""
 
     def spelled(self) -> str:
         return f"[{', '.join(text(size) for size in self.shape)}]"
@@ -183,12 +184,15 @@ def _read(said: Mapping[str, str], name: str) -> Description:
 
 
 def _side(model: Model, name: str, value: int) -> dict[str, Any]:
-    type = model.type(value)
-    return {"name": name, "dtype": type.dtype, "shape": [int(s) if isinstance(s, int) else text(s) for s in type.shape]}
+    type, step = model.type(value), model.values[value].step
+    makes = "" if step is None else model.steps[step].op.makes
+    shape = [int(size) if isinstance(size, int) else text(size) for size in type.shape]
+    return {"name": name, "dtype": type.dtype, "shape": shape, "makes": makes}
 
 
 def _read_side(each: Mapping[str, Any]) -> Side:
-    return Side(each["name"], each["dtype"], tuple(s if isinstance(s, int) else parse(s) for s in each["shape"]))
+    shape = tuple(size if isinstance(size, int) else parse(size) for size in each["shape"])
+    return Side(each["name"], each["dtype"], shape, each["makes"])
 
 
 def _plain(predicate: Predicate) -> list[Any]:

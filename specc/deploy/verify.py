@@ -74,7 +74,7 @@ def module_of(model: Model, arrays: Callable[[str], NDArray[Any]], needed: set[s
 
     from specc.backends import pytorch
 
-    module = pytorch.load_module(pytorch.write(model), model.name)()
+    module = pytorch.load(pytorch.write(model), model.name)()
     state = module.state_dict()
     for key in state:
         try:

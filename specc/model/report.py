@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from specc.catalogue.op import TensorType
-from specc.model.graph import Model, Step, Weight
+from specc.model.graph import Model, Requirement, Step, Weight
+from specc.sizes.conditions import Compare, Condition, Proved, decide
 from specc.sizes.dim import Dim, Size, maximum, product
+from specc.sizes.simplify import Simplifier
 
 DTYPES = {"float": "float32", "int": "int64", "bool": "bool"}
 BYTES = {"float": 4, "int": 8, "bool": 1}
@@ -15,6 +17,7 @@ BYTES = {"float": 4, "int": 8, "bool": 1}
 def report(model: Model) -> dict[str, Any]:
     """One network as data. A size or count that depends on unknown sizes is text in its canonical form."""
     used = frozenset(step.index for step in model.inference)
+    simple = Simplifier(model.conditions)
     return {
         "name": model.name,
         "file": model.file,
@@ -23,11 +26,11 @@ def report(model: Model) -> dict[str, Any]:
         "parameters": plain(parameters(model)),
         "trainable": plain(parameters(model, trainable=True)),
         "buffers": plain(_sum(product(each.spec.shape) for each in model.weights if each.spec.kind == "buffer")),
-        "macs": plain(_sum(step.macs for step in model.steps if step.index in used)),
+        "macs": plain(simple(_sum(step.macs for step in model.steps if step.index in used))),
         "receptive": [plain(each) for each in receptive(model)],
-        "memory": {key: plain(value) for key, value in memory(model).items()},
+        "memory": {key: plain(simple(value)) for key, value in memory(model).items()},
         "tied": [[each.key, each.tied] for each in model.weights if each.tied],
-        "conditions": [_condition(each) for each in model.conditions],
+        "conditions": [_condition(model, each) for each in model.conditions],
         "steps": [_step(model, step) for step in model.steps],
         "state_dict": [[each.key, [plain(size) for size in each.spec.shape]] for each in model.weights],
     }
@@ -101,8 +104,6 @@ def largest(sizes: list[Size]) -> Size:
 def _never_negative(size: Size) -> bool:
     if isinstance(size, int):
         return size >= 0
-    from specc.sizes.conditions import Compare, Proved, decide
-
     return isinstance(decide(Compare(size, ">=", 0), ()), Proved)
 
 
@@ -126,7 +127,7 @@ def _port(name: str, kind: TensorType) -> dict[str, Any]:
     return {"name": name, "dtype": DTYPES[kind.dtype], "shape": [plain(each) for each in kind.shape]}
 
 
-def _condition(condition: Any) -> dict[str, Any]:
+def _condition(model: Model, condition: Condition) -> dict[str, Any]:
     found: dict[str, Any] = {"symbol": condition.symbols[0]} if len(condition.symbols) == 1 else {"symbols": list(condition.symbols)}
     found["text"] = condition.text
     if not condition.decided:
@@ -135,7 +136,15 @@ def _condition(condition: Any) -> dict[str, Any]:
         value = getattr(condition, key)
         if value is not None:
             found[key] = list(value) if isinstance(value, tuple) else value
+    found["causes"] = [{"path": each.step, "text": each.text, "line": each.span.line} for each in _causes(model, condition)]
     return found
+
+
+def _causes(model: Model, condition: Condition) -> list[Requirement]:
+    """The steps that ask for it; that a window fits at all is said only where nothing else is asked."""
+    found = [model.requirements[at] for at in condition.causes]
+    telling = [each for each in found if not (isinstance(each.predicate, Compare) and each.predicate.op == ">=")]
+    return telling or found
 
 
 def _step(model: Model, step: Step) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from itertools import islice
 
 from specc.sizes.decision import Answer, Proved, Refuted, Sometimes, Undecided, decide
 from specc.sizes.dim import Size
-from specc.sizes.joint import Part, members, parts_of
+from specc.sizes.joint import Part, example, members, parts_of
 from specc.sizes.numbers import ALL_NUMBERS, Numbers, OverBudget
 from specc.sizes.predicates import (
     ALWAYS,
@@ -163,7 +163,10 @@ class _Needed:
                     return numbers is not ALL_NUMBERS and (facts & ~numbers).first() is not None
                 except OverBudget:
                     return True
-        return not isinstance(decide(piece, self.facts), Proved)
+        try:
+            return example((*self.facts, negate(piece))) is not None
+        except OverBudget:
+            return True
 
 
 def _condition(part: Part, causes: tuple[int, ...]) -> Condition:

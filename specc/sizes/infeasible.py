@@ -49,14 +49,14 @@ def cannot_hold(comparisons: Sequence[Compare]) -> bool:
         return False
 
 
-def residue_cases(difference: Dim) -> tuple[Periods, list[tuple[tuple[int, ...], Size]]] | None:
+def residue_cases(difference: Dim) -> tuple[Periods, Iterator[tuple[tuple[int, ...], Size]]] | None:
     """Periods of the symbols, and for each choice of residues the size without floors; None if it has no floor."""
     if extreme_in(difference) is not None:
         return None
     periods, cases = _cases([difference])
     if all(period == 1 for _, period in periods):
         return None
-    return periods, [(residues, sizes[0]) for residues, sizes in cases]
+    return periods, ((residues, sizes[0]) for residues, sizes in cases)
 
 
 def _cases(differences: Sequence[Size]) -> tuple[Periods, Iterator[tuple[tuple[int, ...], list[Size]]]]:

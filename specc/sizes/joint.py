@@ -27,7 +27,8 @@ from specc.sizes.separate import separate
 from specc.sizes.single import numbers_of, split_extremes
 
 FEW_TRIALS = 32
-MOST_TRIALS = 4000
+MOST_TRIALS = 1000
+MOST_SOLVED = 32
 MOST_BRANCHES = 64
 
 
@@ -88,17 +89,37 @@ def members(part: Part, largest: int | None = None) -> Iterator[dict[str, int]]:
     if part.open and not any(_fits(part, sizes) for sizes in few) and _ruled_out(part.open):
         return
     found = False
+    for sizes in _candidates(part, known):
+        found = True
+        for name, size in reversed(list(part.defined.items())):
+            sizes[name] = evaluate(size, sizes)
+        if largest is None or max(sizes.values(), default=0) <= largest:
+            yield sizes
+        elif len(part.symbols) == 1:
+            return
+    if not found:
+        raise OverBudget(part.why or f"sizes of {' and '.join(names)} for it were neither found nor ruled out")
+
+
+def _candidates(part: Part, known: Mapping[str, Numbers]) -> Iterator[dict[str, int]]:
+    """Sizes that fit: from a grid of small ones, or else by solving for one symbol with the others given."""
+    found = False
     for sizes in _trials(known, MOST_TRIALS):
         if _fits(part, sizes):
             found = True
-            for name, size in reversed(list(part.defined.items())):
-                sizes[name] = evaluate(size, sizes)
-            if largest is None or max(sizes.values(), default=0) <= largest:
-                yield sizes
-            elif len(part.symbols) == 1:
-                return
-    if not found:
-        raise OverBudget(part.why or f"no sizes were found for which {' and '.join(names)} agree")
+            yield sizes
+    if found or len(known) < 2:
+        return
+    for name in known:
+        others = {other: numbers for other, numbers in known.items() if other != name}
+        for given in islice(_trials(others, MOST_SOLVED), MOST_SOLVED):
+            try:
+                numbers = numbers_of(both(substitute_in(piece, given) for piece in part.open))
+            except OverBudget:
+                continue
+            size = numbers.first()
+            if size is not None:
+                yield {**given, name: size}
 
 
 def _fits(part: Part, sizes: Mapping[str, int]) -> bool:
@@ -187,7 +208,7 @@ def _eliminate(pieces: Sequence[Predicate]) -> tuple[dict[str, Size], Predicate]
 
 
 def _solved(piece: Predicate) -> tuple[str, Size, int] | None:
-    """For `factor * name == top`, where top does not speak of the name: the three, for the simplest choice of a name."""
+    """Name, top and factor of `factor * name == top`, where top does not speak of the name; the simplest choice."""
     if not isinstance(piece, Compare) or piece.op != "==" or isinstance(piece.left - piece.right, int):
         return None
     difference = piece.left - piece.right

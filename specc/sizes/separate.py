@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from specc.sizes.infeasible import residue_cases, truth
 from specc.sizes.normal import of_atom
@@ -10,6 +11,7 @@ from specc.sizes.numbers import OverBudget
 from specc.sizes.predicates import ALWAYS, Compare, Predicate, both, compare, either, symbols_in
 
 
+@lru_cache(maxsize=1024)
 def separate(piece: Predicate) -> Predicate:
     """A comparison of several symbols as one predicate for each, if only their remainders decide it."""
     if not isinstance(piece, Compare) or len(symbols_in(piece)) < 2:

@@ -106,6 +106,8 @@ def mended(source: Source, tokens: list[Token], wrong: list[Wrong], tables: Tabl
     result: list[Token] = []
     waiting: list[tuple[Token, Wrong, int]] = []
     for index, token in enumerate(tokens):
+        if len(bag) >= bag.limit:
+            return result
         indent = _indent_after(source, token) if token.kind == newline else None
         while waiting:
             opener, mistake, margin = waiting[-1]

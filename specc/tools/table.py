@@ -130,5 +130,12 @@ def _conditions(report: dict[str, Any]) -> list[str]:
     lines = ["", "  valid exactly when"]
     for each in report["conditions"]:
         lines.append(f"    {each['text']}" + ("" if each.get("decided", True) else " (could not be decided)"))
-        lines += [f"      {cause}" for cause in each.get("causes", ())]
+        for cause in each["causes"]:
+            lines += _paragraph(f"{cause['path']}: {cause['text']}", "      ")
     return lines
+
+
+def _paragraph(text: str, indent: str) -> list[str]:
+    from textwrap import wrap
+
+    return wrap(text, WIDTH, initial_indent=indent, subsequent_indent=indent + "  ", break_long_words=False)

@@ -16,7 +16,19 @@ class TableConv(nn.Module):
     of the table: [links, *kernel]. The kernel's length says whether it is a 1-D, 2-D or 3-D convolution.
     """
 
-    def __init__(self, in_channels, table, kernel, stride=1, padding=0, dilation=1, bias=True):
+    rows: Tensor
+    columns: Tensor
+
+    def __init__(
+        self,
+        in_channels: int,
+        table: tuple[tuple[int, ...], ...],
+        kernel: tuple[int, ...],
+        stride: int | tuple[int, ...] = 1,
+        padding: int | tuple[int, ...] = 0,
+        dilation: int | tuple[int, ...] = 1,
+        bias: bool = True,
+    ) -> None:
         super().__init__()
         self.shape = (len(table), in_channels, *kernel)
         self.stride, self.padding, self.dilation = stride, padding, dilation

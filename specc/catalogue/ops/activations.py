@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 class Activation(Op):
     """A function of each number, with a module and a function in PyTorch and a node in ONNX."""
 
-
     batchless = True
     layer: ClassVar[str] = ""
     function: ClassVar[str] = ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from specc.catalogue.arguments import Window
@@ -85,7 +86,7 @@ def _even(n: Size, size: int) -> tuple[int, int] | None:
         return None
     starts, stops = _bounds(n, size)
     lengths = {stop - start for start, stop in zip(starts, stops, strict=True)}
-    steps = {b - a for a, b in zip(starts, starts[1:], strict=False)}
+    steps = {b - a for a, b in pairwise(starts)}
     fits = len(lengths) == len(steps) == 1 and starts[-1] + max(lengths) == n
     return (lengths.pop(), steps.pop()) if fits else None
 
@@ -123,7 +124,9 @@ def _computed(g: OnnxGraph, x: OnnxValue, axis: int, size: int) -> tuple[Size, O
     steps = g.node("Range", g.constant(0, INT), limit, g.constant(1, INT), type=row)
     reached = g.node("Add", starts, steps, type=full)
     places = g.node("Min", reached, g.node("Sub", stops, one, type=column), type=full)
-    inside = g.node("Cast", g.node("Less", reached, stops, type=_plain(full.shape, "bool")), to=1, type=_plain(full.shape, "float"))
+    inside = g.node(
+        "Cast", g.node("Less", reached, stops, type=_plain(full.shape, "bool")), to=1, type=_plain(full.shape, "float")
+    )
     lengths = g.node("Cast", g.node("Sub", stops, starts, type=column), to=1, type=_plain(column.shape, "float"))
     return longest, places, g.node("Div", inside, lengths, type=_plain(full.shape, "float"))
 

@@ -21,6 +21,7 @@ from specc.sizes.dim import Dim, Size, product
 if TYPE_CHECKING:
     from specc.catalogue.lowering import OnnxGraph, OnnxValue, TorchContext, TorchValue
 
+
 class Conv(WeightedOp):
     """Convolution over every axis after the channels (cross-correlation, as in PyTorch)."""
 
@@ -36,8 +37,8 @@ class Conv(WeightedOp):
     stride: Window = 1
     """How far the window moves."""
     padding: Padding = 0
-    """Zeros around the input: a number, `[before, after]` per axis, `same` (the output has size `ceil(n / stride)`, an odd
-    rest goes behind), `valid` (none), `full` (the dilated kernel less 1 on each side) or `causal` (all of that before)."""
+    """Zeros around the input: a number, `[before, after]` per axis, `same` (the output has size `ceil(n / stride)`, an
+    odd rest goes behind), `valid` (none), `full` (the dilated kernel less 1 on each side) or `causal` (all of it before)."""
     dilation: Window = 1
     """Distance between the places that one window sees."""
     groups: Positive = 1
@@ -102,7 +103,9 @@ class Conv(WeightedOp):
         if self.groups != 1:
             raise refuse("a `table` says which channels are joined, so `groups` cannot", "leave out one of the two")
         if len(self.table) != self.channels:
-            raise refuse(f"`table` has {len(self.table)} lists for {self.channels} channels", "give one per output channel")
+            raise refuse(
+                f"`table` has {len(self.table)} lists for {self.channels} channels", "give one per output channel"
+            )
         twice = next((row for row in self.table if len(set(row)) != len(row)), None)
         if twice is not None:
             raise refuse(f"`table` names an input channel twice in {list(twice)}")
@@ -140,7 +143,7 @@ class Conv(WeightedOp):
     def module(self, x: TensorType) -> Expression:  # type: ignore[override]
         rank = len(x.spatial)
         named = given(rank, stride=(self.stride, 1), padding=(self._own_padding(x), 0), dilation=(self.dilation, 1))
-        named |= {} if self.bias else {"bias": False}
+        named |= {} if self.bias else {"bias": value(False)}
         if self.table is not None:
             return call("TableConv", value(x.channels), value(self.table), windows.kernel_of(self, rank), **named)
         named |= {} if self.groups == 1 else {"groups": value(self.groups)}
@@ -159,8 +162,7 @@ class Conv(WeightedOp):
         """Whether the padding differs before and after, or is only known at run time."""
         if self.padding == "same" and all(axis.stride == 1 for axis in axes) and self.table is None:
             return False
-        known = all(isinstance(axis.before, int) and isinstance(axis.after, int) for axis in axes)
-        return not known or any(axis.before != axis.after for axis in axes)
+        return any(not axis.known or axis.before != axis.after for axis in axes)
 
     def torch(self, t: TorchContext, x: TorchValue) -> Expression:  # type: ignore[override]
         if self.table is not None:
@@ -178,13 +180,14 @@ class Conv(WeightedOp):
             "dilations": [axis.dilation for axis in axes],
             "group": self.groups,
         }
-        if all(isinstance(axis.before, int) and isinstance(axis.after, int) for axis in axes):
+        if all(axis.known for axis in axes):
             attributes["pads"] = [*(axis.before for axis in axes), *(axis.after for axis in axes)]
         elif all(axis.fit == "same" and axis.dilation == 1 and axis.kernel >= axis.stride for axis in axes):
             attributes["auto_pad"] = "SAME_UPPER"  # onnxruntime refuses it for dilations and is wrong for gaps
         else:
             x = onnx_pad(g, x, [(axis.before, axis.after) for axis in axes])
-        return g.node("Conv", x, *weights, **attributes)
+        found: OnnxValue = g.node("Conv", x, *weights, **attributes)
+        return found
 
     def _dense(self, g: OnnxGraph, x: TensorType) -> OnnxValue:
         """The kernel of an ordinary convolution, with zeros where the table has no link."""

@@ -1,15 +1,16 @@
-"""Dense layers: every feature from every feature of the last axis, and a row of numbers for each whole number."""
+"""Dense layers: every feature from every feature of the last axis, rows for whole numbers, and products of tensors."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from specc.catalogue.arguments import Count, Flag, KeywordOnly, Positive, optional
-from specc.catalogue.axes import shape
+from specc.catalogue.axes import apart, broadcast, broadcast_rules, equal, shape
 from specc.catalogue.entry import Case, Misfit, Wrong
-from specc.catalogue.op import EVERYTHING, Reach, Rule, TensorType, WeightedOp, WeightSpec
-from specc.code.nodes import call
+from specc.catalogue.op import EVERYTHING, Op, Reach, Rule, TensorType, WeightedOp, WeightSpec
+from specc.code.nodes import Binary, call
 from specc.sizes.dim import Size, product
 
 if TYPE_CHECKING:
@@ -129,3 +130,66 @@ class Embedding(WeightedOp):
 
     def onnx(self, g: OnnxGraph, *x: OnnxValue, **named: OnnxValue) -> OnnxValue:
         return g.node("Gather", g.weight("weight"), x[0], axis=0)  # type: ignore[no-any-return]
+
+
+class Matmul(Op):
+    """The matrix product over the last two axes; the axes before them are broadcast."""
+
+    name = "matmul"
+    takes = "* f"
+    inputs = (2, 2)
+    mixes = True
+    batchless = True
+    layout = "last"
+    cases = (
+        Case("matmul(input, input)", "[4, 4] -> [4, 4]", macs=64),
+        Case("matmul(input, transpose(input, -1, -2))", "[2, T, 8] -> [2, T, T]", macs="16*T**2"),
+        Wrong("matmul(input, input)", "[4, 5]", "shape-mismatch"),
+        Wrong("matmul(input, input[0])", "[2, 4, 4]", "shape-mismatch"),
+        Wrong("matmul(input, input)", "[4]", "shape-mismatch"),
+    )
+
+    def rules(self, *x: TensorType, **named: TensorType) -> Iterable[Rule]:
+        a, b = x
+        vectors = a.rank == 1 and a.batched and b.rank == 2 and not b.batched  # one row per sample
+        if not vectors and not _matrices(a, b):
+            message = f"`{self.name}` does not take shapes {shape(a.shape)} and {shape(b.shape)}"
+            yield Rule(False, Misfit("shape-mismatch", message, "both need two axes or more, and equally many", port=1))
+            return
+        inner, other = a.shape[-1], b.shape[-2]
+        message = f"the last axis of input 1 is {inner}, the second last of input 2 is {other} ({apart(inner, other)})"
+        yield from equal(inner, other, Misfit("shape-mismatch", message, port=1))
+        yield from broadcast_rules(*_leading(a, b))
+
+    def gives(self, *x: TensorType, **named: TensorType) -> TensorType:
+        a, b = x
+        rows = a.shape[-2:-1]
+        return replace(a, shape=(*broadcast(*_leading(a, b)).shape, *rows, b.last), batched=a.batched or b.batched)
+
+    def macs(self, *x: TensorType, y: TensorType, **named: TensorType) -> Size:
+        return product(y.shape) * x[0].last
+
+    def reach(self, *x: TensorType) -> tuple[Reach, ...] | str | None:
+        return EVERYTHING
+
+    def torch(self, t: TorchContext, *x: TorchValue, **named: TorchValue) -> Expression:
+        return Binary("@", x[0].node, x[1].node)
+
+    def onnx(self, g: OnnxGraph, *x: OnnxValue, **named: OnnxValue) -> OnnxValue:
+        return g.node("MatMul", *x)  # type: ignore[no-any-return]
+
+
+def _matrices(a: TensorType, b: TensorType) -> bool:
+    """Whether both hold matrices that meet as PyTorch lines shapes up, from the last axis, the batch in front."""
+    if a.rank < 2 or b.rank < 2:
+        return False
+    if a.batched == b.batched:
+        return a.rank == b.rank
+    return a.rank >= b.rank if a.batched else b.rank >= a.rank
+
+
+def _leading(a: TensorType, b: TensorType) -> tuple[TensorType, TensorType]:
+    """The axes before the matrices, the shorter shape filled up with 1."""
+    most = max(a.rank, b.rank) - 2
+    one, other = ((*(1 for _ in range(most - len(each.shape[:-2]))), *each.shape[:-2]) for each in (a, b))
+    return replace(a, shape=one), replace(b, shape=other)

@@ -11,7 +11,7 @@ from specc.catalogue.entry import Misfit, Repair
 from specc.catalogue.op import Rule, TensorType
 from specc.catalogue.ops.windows import Axis, Windowed, axes_of, stride_of
 from specc.sizes.conditions import Compare, describe
-from specc.sizes.dim import Dim, Size, ceil_div, maximum
+from specc.sizes.dim import Dim, Size, maximum
 
 TRIES = 64  # how many numbers are tried for each repair
 
@@ -45,7 +45,11 @@ def fits(op: Windowed, x: TensorType) -> bool:
 def _too_large(op: Windowed, x: TensorType, axis: Axis) -> Misfit:
     message = f"{_size(axis)} {axis.adjective}{_pads(axis)}: a window of {_kernel(axis)} does not fit in it"
     repairs = tuple(_padding_repairs(op, x)) + tuple(_kernel_repairs(op, x))
-    help = f"write {_either(_spell(repairs))}" if repairs else f"the input must be at least {_least(axis)} {axis.adjective}"
+    help = (
+        f"write {_either(_spell(repairs))}"
+        if repairs
+        else f"the input must be at least {_least(axis)} {axis.adjective}"
+    )
     return Misfit("window-too-large", message, help, argument="kernel", repairs=repairs)
 
 
@@ -98,8 +102,8 @@ def _padding_repairs(op: Windowed, x: TensorType) -> Iterator[Repair]:
     if not isinstance(op.padding, int):
         return
     axes = axes_of(op, x)
-    missing = [axis.extent - axis.padded for axis in axes if isinstance(axis.padded, int)]
-    first = op.padding + max(1, *(ceil_div(each, 2) for each in missing), 1)
+    missing = [axis.extent - size for axis in axes if isinstance(size := axis.padded, int)]
+    first = op.padding + max([1, *((each + 1) // 2 for each in missing)])
     for padding in range(first, min(first + TRIES, max(axis.extent for axis in axes) // 2 + 1)):
         if fits(op.but(padding=padding), x):
             yield Repair("padding", str(padding), f"pad {padding} on every side")
@@ -126,7 +130,7 @@ def _fit_repairs(op: Windowed, x: TensorType) -> Iterator[Repair]:
 def _kernel_repairs(op: Windowed, x: TensorType) -> Iterator[Repair]:
     if not isinstance(op.kernel, int):
         return
-    largest = min([op.kernel - 1, *(axis.padded for axis in axes_of(op, x) if isinstance(axis.padded, int))])
+    largest = min([op.kernel - 1, *(size for axis in axes_of(op, x) if isinstance(size := axis.padded, int))])
     for kernel in range(largest, max(largest - TRIES, 0), -1):
         if fits(op.but(kernel=kernel), x):
             yield Repair("kernel", str(kernel), f"a window of {kernel}")

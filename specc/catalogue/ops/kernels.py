@@ -1,4 +1,4 @@
-"""What convolution and transposed convolution share: groups of channels, the bias, and how their arguments are printed."""
+"""What convolutions of both directions share: groups of channels, the bias, and how their arguments are printed."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from specc.code.nodes import Expression, value
 from specc.sizes.conditions import Compare
 from specc.sizes.dim import Dim, Size
 
+
 def group_rules(groups: int, channels: Size, made: int) -> Iterable[Rule]:
     if made % groups != 0:
         raise _undivided(f"{made} output channels", groups, made)
@@ -22,7 +23,9 @@ def group_rules(groups: int, channels: Size, made: int) -> Iterable[Rule]:
 
 def _undivided(what: str, groups: int, count: Size) -> Misfit:
     near = [str(g) for g in range(1, 65) if g != groups and isinstance(count, int) and count % g == 0]
-    help = f"numbers that divide: {', '.join(near[:8])}" if near else "choose groups that divide both counts of channels"
+    help = (
+        f"numbers that divide: {', '.join(near[:8])}" if near else "choose groups that divide both counts of channels"
+    )
     return Misfit("groups-do-not-divide", f"{what} do not split into {groups} groups", help, argument="groups")
 
 

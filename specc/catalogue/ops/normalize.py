@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from specc.catalogue.arguments import Flag, KeywordOnly, NonNegative, Positive, PositiveReal, Rate, Real
+from specc.catalogue.arguments import Flag, KeywordOnly, Positive, PositiveReal, Rate, Real
 from specc.catalogue.axes import shape as spelled
 from specc.catalogue.entry import Case, Misfit, Wrong
 from specc.catalogue.op import EVERYTHING, Op, Rule, TensorType, WeightedOp, WeightSpec
@@ -49,7 +49,9 @@ class BatchNorm(WeightedOp):
 
     def rules(self, x: TensorType) -> Iterable[Rule]:  # type: ignore[override]
         if x.rank > 4:
-            raise Misfit("wrong-rank", f"`{self.name}` takes up to 3 spatial axes; this tensor has shape {spelled(x.shape)}")
+            raise Misfit(
+                "wrong-rank", f"`{self.name}` takes up to 3 spatial axes; this tensor has shape {spelled(x.shape)}"
+            )
         return ()
 
     def weights(self, x: TensorType) -> Mapping[str, WeightSpec]:  # type: ignore[override]
@@ -103,7 +105,7 @@ class BatchNorm(WeightedOp):
 
 
 class LocalResponseNorm(Op):
-    """Each value divided by a power of the squares around it in the neighbouring channels (Krizhevsky et al., 2012, 3.3).
+    """Each value divided by a power of the squares in the neighbouring channels (Krizhevsky et al., 2012, section 3.3).
 
     `x / (k + alpha / size * sum of squares) ** beta`, as in PyTorch; the paper's alpha is `alpha / size` here.
     """
@@ -154,11 +156,11 @@ class LocalResponseNorm(Op):
         wide = kind.to(kind.channels + before + after, *kind.spatial)
         pads = g.constant([before, after], "int")
         padded = g.node("Pad", squares, pads, g.constant(0.0), axis, mode="constant", type=wide)
-        total = None
+        parts = []
         for step in range(self.size):
             stop = g.constant([step - self.size + 1 or 2**31], "int")
-            part = g.node("Slice", padded, g.constant([step], "int"), stop, axis, type=kind)
-            total = part if total is None else g.node("Add", total, part, type=kind)
+            parts.append(g.node("Slice", padded, g.constant([step], "int"), stop, axis, type=kind))
+        total = g.node("Sum", *parts, type=kind)
         scaled = g.node("Mul", total, g.constant(float(self.alpha) / self.size), type=kind)
         base = g.node("Add", scaled, g.constant(float(self.k)), type=kind)
         return g.node("Div", x, g.node("Pow", base, g.constant(float(self.beta)), type=kind))  # type: ignore[no-any-return]

@@ -69,7 +69,9 @@ def closing(axis: Axis, most: bool = False) -> Size:
     return minimum(axis.after, axis.end) if most else axis.end
 
 
-def torch_pad(t: TorchContext, x: TorchValue | Expression, widths: Widths, fill: float = 0, mode: str = "") -> Expression:
+def torch_pad(
+    t: TorchContext, x: TorchValue | Expression, widths: Widths, fill: float = 0, mode: str = ""
+) -> Expression:
     """`F.pad(x, (left, right, top, bottom))` for the last axes of x."""
     pairs = list(widths)
     while not mode and pairs and pairs[0] == (0, 0):
@@ -88,7 +90,11 @@ def onnx_pad(
     sizes = [n + before + after for n, (before, after) in zip(kind.shape[first:last], widths, strict=True)]
     pads = sizes_onnx(g, [*(before for before, _ in widths), *(after for _, after in widths)])
     axes = g.constant([x.dim(at) for at in range(first, last)], "int")
-    inputs = [pads, g.constant(fill if kind.dtype == "float" else int(fill), kind.dtype) if mode == "constant" else "", axes]
+    inputs = [
+        pads,
+        g.constant(fill if kind.dtype == "float" else int(fill), kind.dtype) if mode == "constant" else "",
+        axes,
+    ]
     found: OnnxValue = g.node(
         "Pad", x, *inputs, mode=mode, type=kind.to(*kind.shape[:first], *sizes, *kind.shape[last:])
     )

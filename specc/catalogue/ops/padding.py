@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
-from specc.catalogue.arguments import SIZE, AxisList, Kind, KeywordOnly, Real, TensorArgument, choice, either, items, optional
+from specc.catalogue.arguments import (
+    SIZE,
+    AxisList,
+    KeywordOnly,
+    Kind,
+    Real,
+    TensorArgument,
+    choice,
+    either,
+    items,
+    optional,
+)
 from specc.catalogue.axes import positions
 from specc.catalogue.axes import shape as spelled
 from specc.catalogue.entry import Case, Misfit, Wrong
@@ -24,7 +35,9 @@ _BOTH = {"type": "tuple", "items_schema": [SIZE, SIZE]}
 Widths = Annotated[
     Any,
     Kind(
-        "a size, or a list with a size or [before, after] per axis", either(SIZE, items(either(SIZE, _BOTH), 1)), symbolic=True
+        "a size, or a list with a size or [before, after] per axis",
+        either(SIZE, items(either(SIZE, _BOTH), 1)),
+        symbolic=True,
     ),
 ]
 Sizes = Annotated[Any, Kind("a size, or a list with one per spatial axis", either(SIZE, items(SIZE, 1)), symbolic=True)]
@@ -45,7 +58,7 @@ class Pad(Op):
     axes: optional(AxisList, "spatial") = None  # type: ignore[valid-type]
     """The axes that grow; by default all after the channels."""
     multiple: optional(Sizes) = None  # type: ignore[valid-type]
-    """Make each size a multiple of this; half of what is missing goes before, an odd rest behind (`crop` takes it off)."""
+    """Make each size a multiple of this; half of what is missing goes before, an odd rest behind, as `crop` takes it off."""
     mode: Annotated[str, choice("zeros", "reflect", "replicate")] = "zeros"
     """What stands there: a constant, the input mirrored at its edge place, or its edge place again."""
     value_: Real = 0
@@ -78,6 +91,10 @@ class Pad(Op):
         Wrong("pad(multiple=0)", "[3, 5]", "bad-argument", at="multiple"),
     )
 
+    @property
+    def _constant(self) -> float:
+        return cast(float, self.value)  # on the class, `value` is what an op does to plain numbers
+
     def _axes(self, x: TensorType) -> tuple[int, ...]:
         if self.axes is not None:
             return positions(self.axes, x.rank, "axes")
@@ -109,13 +126,15 @@ class Pad(Op):
 
     def _refuse_arguments(self, x: TensorType) -> None:
         if self.widths is None and self.multiple is None:
-            raise Misfit("missing-argument", "`pad` needs its widths, or a multiple", "write `pad(1)` or `pad(multiple=16)`")
+            raise Misfit(
+                "missing-argument", "`pad` needs its widths, or a multiple", "write `pad(1)` or `pad(multiple=16)`"
+            )
         for each in _entries(1 if self.multiple is None else self.multiple, self._axes(x), "multiple"):
             if isinstance(each, int) and each < 1:
                 raise _refusal("`multiple` must be a whole number from 1 on", "multiple")
         if self.mode == "zeros":
             return
-        if self.value != 0:
+        if self._constant != 0:
             raise _refusal(f"`value` is the constant of mode=zeros; with mode={self.mode} there is none", "value")
         if 0 in self._axes(x) or x.rank not in (2, 3, 4) or x.dtype != "float":
             message = f"mode={self.mode} is for the 1 to 3 axes after the channels, and for float numbers"
@@ -130,16 +149,18 @@ class Pad(Op):
         for axis, (sides, plain) in enumerate(zip(self._sides(x.type), self._sides(x.type.to(*free)), strict=True)):
             here = {str(_N): t.size(x, axis)}  # a multiple asks for the size of the axis alone, whatever its formula
             known = [not isinstance(side, Dim) or side.symbols <= {str(_N)} for side in plain]
-            found = [at_run_time(b, here) if ok else formula(t, a, x) for a, b, ok in zip(sides, plain, known, strict=True)]
+            found = [
+                at_run_time(b, here) if ok else formula(t, a, x) for a, b, ok in zip(sides, plain, known, strict=True)
+            ]
             widths.append((0, 0) if sides == (0, 0) else (found[0], found[1]))
         if self.mode == "zeros":
-            return torch_pad(t, x, widths, self.value)
+            return torch_pad(t, x, widths, self._constant)
         return torch_pad(t, x, widths[1:], mode=MODES[self.mode][0])
 
     def onnx(self, g: OnnxGraph, x: OnnxValue) -> OnnxValue:  # type: ignore[override]
         sides = self._sides(x.type)
         first = next((axis for axis, each in enumerate(sides) if each != (0, 0)), 0)
-        return onnx_pad(g, x, sides[first:], self.value, first=first, mode=MODES[self.mode][1])
+        return onnx_pad(g, x, sides[first:], self._constant, first=first, mode=MODES[self.mode][1])
 
 
 def _entries(given: Any, axes: tuple[int, ...], argument: str) -> tuple[Any, ...]:
@@ -191,7 +212,9 @@ class Crop(Op):
     def _sizes(self, x: TensorType, like: TensorType | None) -> tuple[Size, ...]:
         if like is not None:
             if like.rank != x.rank:
-                message = f"a tensor of shape {spelled(like.shape)} does not say how to crop one of shape {spelled(x.shape)}"
+                message = (
+                    f"a tensor of shape {spelled(like.shape)} does not say how to crop one of shape {spelled(x.shape)}"
+                )
                 raise Misfit("wrong-rank", message, argument="like")
             return like.spatial
         return _entries(self.size, tuple(range(1, x.rank)), "size")
@@ -216,7 +239,9 @@ class Crop(Op):
     def torch(self, t: TorchContext, x: TorchValue, like: TorchValue | None = None) -> Expression:  # type: ignore[override]
         n, m = symbol("n"), symbol("m")
         parts: list[Any] = [slice(None)] * (x.dim(0) + 1)
-        for axis, (have, want) in enumerate(zip(x.type.spatial, self._sizes(x.type, like and like.type), strict=True), 1):
+        for axis, (have, want) in enumerate(
+            zip(x.type.spatial, self._sizes(x.type, like.type if like is not None else None), strict=True), 1
+        ):
             if have == want:
                 parts.append(slice(None))
                 continue
@@ -229,7 +254,7 @@ class Crop(Op):
         return index(x.node, *parts) if parts else x.node
 
     def onnx(self, g: OnnxGraph, x: OnnxValue, like: OnnxValue | None = None) -> OnnxValue:  # type: ignore[override]
-        sizes = self._sizes(x.type, like and like.type)
+        sizes = self._sizes(x.type, like.type if like is not None else None)
         starts = [(have - want) // 2 for have, want in zip(x.type.spatial, sizes, strict=True)]
         stops = [start + want for start, want in zip(starts, sizes, strict=True)]
         axes = g.constant([x.dim(axis) for axis in range(1, x.type.rank)], "int")

@@ -40,7 +40,7 @@ class _Pool(Op):
 
     def rules(self, x: TensorType) -> Iterable[Rule]:  # type: ignore[override]
         for axis in axes_of(self, x):
-            most = max(axis.before, axis.after)  # type: ignore[type-var]
+            most = max(axis.pads)
             if most >= axis.extent:
                 message = f"`padding` {most} is not smaller than the window, which is {axis.extent} long"
                 raise Misfit("bad-argument", message, "a window must see some of the input", argument="padding")
@@ -58,12 +58,14 @@ class _Pool(Op):
 
     def _native(self, axes: tuple[Axis, ...]) -> bool:
         """Whether PyTorch's own module takes this padding."""
-        return all(axis.before == axis.after and axis.before <= axis.kernel // 2 for axis in axes)  # type: ignore[operator]
+        return all(axis.before == axis.after and axis.pads[0] <= axis.kernel // 2 for axis in axes)
 
     def _arguments(self, axes: tuple[Axis, ...]) -> dict[str, Expression]:
         rank = len(axes)
         moves = {} if self.stride is None or self.stride == self.kernel else {"stride": value(self.stride)}
-        named = moves | given(rank, padding=(together(tuple(axis.before for axis in axes)), 0), dilation=(self.dilation, 1))
+        named = moves | given(
+            rank, padding=(together(tuple(axis.before for axis in axes)), 0), dilation=(self.dilation, 1)
+        )
         return named | ({"ceil_mode": value(True)} if self.fit == "up" else {})
 
     def module(self, x: TensorType) -> Expression | None:  # type: ignore[override]
@@ -113,8 +115,8 @@ class MaxPool(_Pool):
     dilation: Window = 1
     """Distance between the places that one window sees."""
     fit: FIT = "exact"
-    """Where the last window would leave out input: refuse (`exact`), leave it out (`down`), or add a window that hangs over
-    the end (`up`)."""
+    """Where the last window would leave out input: refuse (`exact`), leave it out (`down`), or add a window that hangs
+    over the end (`up`)."""
 
     cases = (
         Case("maxpool(2)", "[4, 8, 6] -> [4, 4, 3]"),
@@ -142,8 +144,8 @@ class MaxPool(_Pool):
     def onnx(self, g: OnnxGraph, x: OnnxValue) -> OnnxValue:  # type: ignore[override]
         axes = axes_of(self, x.type)
         attributes = self._attributes(axes) | {"dilations": [axis.dilation for axis in axes]}
-        if any(axis.unclear or max(axis.before, axis.after) >= axis.kernel for axis in axes):  # type: ignore[type-var]
-            # onnx has no clear size for a window behind the input, onnxruntime no padding beyond a dilated kernel's length
+        if any(axis.unclear or max(axis.pads) >= axis.kernel for axis in axes):
+            # ONNX is unclear about windows behind the input; onnxruntime refuses pads as long as a dilated kernel
             x = onnx_pad(g, x, [(axis.before, closing(axis)) for axis in axes], NEGATIVE_INFINITY)
             attributes |= {"pads": [0] * (2 * len(axes)), "ceil_mode": 0}
         found: OnnxValue = g.node("MaxPool", x, **attributes)
@@ -167,8 +169,8 @@ class AvgPool(_Pool):
     count_padding: Flag = True
     """Whether the zeros of the padding count as places; what hangs over it with `fit=up` never does."""
     fit: FIT = "exact"
-    """Where the last window would leave out input: refuse (`exact`), leave it out (`down`), or add a window that hangs over
-    the end (`up`)."""
+    """Where the last window would leave out input: refuse (`exact`), leave it out (`down`), or add a window that hangs
+    over the end (`up`)."""
 
     cases = (
         Case("avgpool(2)", "[4, 8, 6] -> [4, 4, 3]"),
@@ -181,14 +183,27 @@ class AvgPool(_Pool):
         Case("avgpool(3, stride=1, padding=[[0, 2], 1])", "[2, 5, 6] -> [2, 5, 6]"),
         Case("avgpool(3, stride=2, padding=[[0, 2]], count_padding=false, fit=up)", "[2, 8] -> [2, 4]"),
         Case("avgpool(2, stride=3, padding=[[0, 1]], fit=up)", "[2, L] -> [2, (L + 2)//3]"),
+        Wrong("avgpool(3, padding=1)", "[4, 2, 9, 9]", "window-too-large", at="kernel"),
         Wrong("avgpool(3)", "[4, 7, 9]", "window-does-not-fit"),
         Wrong("avgpool([2, 2])", "[4, 8]", "bad-argument", at="kernel"),
         Wrong("avgpool(2)", "[8]", "wrong-rank"),
     )
 
+    def rules(self, x: TensorType) -> Iterable[Rule]:  # type: ignore[override]
+        yield from super().rules(x)
+        for axis in axes_of(self, x) if len(x.spatial) == 3 else ():  # PyTorch's avg_pool3d wants it, padding or not
+            if isinstance(axis.size, Dim) or axis.size < axis.kernel:
+                predicate = Compare(axis.size, ">=", axis.kernel) if isinstance(axis.size, Dim) else False
+                message = (
+                    f"{axis.size} {axis.adjective} without padding: in 3-D a window of {axis.kernel} must fit in that"
+                )
+                yield Rule(predicate, Misfit("window-too-large", message, argument="kernel"))
+
     def _arguments(self, axes: tuple[Axis, ...]) -> dict[str, Expression]:
         padded = any(axis.before for axis in axes)
-        return super()._arguments(axes) | ({"count_include_pad": value(False)} if padded and not self.count_padding else {})
+        return super()._arguments(axes) | (
+            {"count_include_pad": value(False)} if padded and not self.count_padding else {}
+        )
 
     def _padded_first(self, t: TorchContext, x: TorchValue, axes: tuple[Axis, ...]) -> Expression:
         widths = closing_widths(t, x, axes, most=True)
@@ -211,7 +226,12 @@ class AvgPool(_Pool):
         """The mean with zeros where a window hangs over, divided by the share of its places that count."""
         widths = [(axis.before, closing(axis, most=True)) for axis in axes]
         over = [(0, closing(axis) - most) for axis, (_, most) in zip(axes, widths, strict=True)]
-        ones = g.node("Expand", g.constant(1.0), g.node("Shape", x, type=TensorType((x.dim(x.type.rank),), "int", False)), type=x.type)
+        ones = g.node(
+            "Expand",
+            g.constant(1.0),
+            g.node("Shape", x, type=TensorType((x.dim(x.type.rank),), "int", False)),
+            type=x.type,
+        )
         counted = onnx_pad(g, ones, widths, float(self.count_padding))
         sums, shares = (
             g.node("AveragePool", onnx_pad(g, each, over), **attributes, type=g.types[0])

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Mapping
 from math import prod
 from typing import TYPE_CHECKING, Annotated, Any
 
-from specc.catalogue.arguments import Flag, Kind, KeywordOnly, Pads, Positive, Window, either, items, whole
+from specc.catalogue.arguments import Flag, KeywordOnly, Kind, Pads, Positive, Window, either, items, whole
 from specc.catalogue.entry import Case, Misfit, Wrong
 from specc.catalogue.op import Reach, Rule, TensorType, WeightedOp, WeightSpec
 from specc.catalogue.ops import windows
 from specc.catalogue.ops.kernels import bias_of, given, group_rules, together
+from specc.catalogue.ops.padded import onnx_pad
 from specc.catalogue.ops.windows import axes_of
 from specc.code.nodes import Expression, call, value
 from specc.sizes.conditions import Compare
@@ -57,6 +58,7 @@ class UpConv(WeightedOp):
         Case("upconv(4, 4, stride=2, padding=1, bias=false)", "[3, L] -> [4, 2*L]", 48),
         Case("upconv(4, 3, dilation=2, groups=2)", "[2, 5, 6] -> [4, 9, 10]", 40),
         Case("upconv(2, 3, stride=2, padding=[[0, 1], 1])", "[3, 5, 4] -> [2, 10, 7]", 56),
+        Case("upconv(4, 2, dilation=3, output_padding=2)", "[3, 5] -> [4, 10]", 28),
         Wrong("upconv(4, 2, stride=2, output_padding=2)", "[3, 5, 5]", "bad-argument", at="output_padding"),
         Wrong("upconv(4, 2, padding=4)", "[3, 5, 5]", "window-too-large", at="padding"),
         Wrong("upconv(4, 2, groups=2)", "[3, 5, 5]", "groups-do-not-divide", at="groups"),
@@ -75,7 +77,9 @@ class UpConv(WeightedOp):
         for axis, more in zip(axes_of(self, x), added, strict=True):
             if more >= max(axis.stride, axis.dilation):
                 most = max(axis.stride, axis.dilation)
-                message = f"`output_padding` is {more}; it must be smaller than {most}, the larger of stride and dilation"
+                message = (
+                    f"`output_padding` is {more}; it must be smaller than {most}, the larger of stride and dilation"
+                )
                 raise Misfit("bad-argument", message, argument="output_padding")
         for size, axis in zip(self._sizes(x), axes_of(self, x), strict=True):
             if isinstance(size, Dim) or size < 1:
@@ -109,34 +113,52 @@ class UpConv(WeightedOp):
             output_padding=(self.output_padding, 0),
             groups=(self.groups, 1),
         )
-        named |= {} if self.bias else {"bias": False}
+        named |= {} if self.bias else {"bias": value(False)}
         named |= given(rank, dilation=(self.dilation, 1))
         return call(f"nn.ConvTranspose{rank}d", value(x.channels), value(self.channels), value(self.kernel), **named)
 
     def _own_padding(self, x: TensorType) -> Any:
         if isinstance(self.padding, int):
             return self.padding
-        return together(tuple(min(axis.before, axis.after) for axis in axes_of(self, x)))
+        return together(tuple(min(axis.pads) for axis in axes_of(self, x)))
 
     def torch(self, t: TorchContext, x: TorchValue) -> Expression:  # type: ignore[override]
         axes = axes_of(self, x.type)
         if all(axis.before == axis.after for axis in axes):
             return t.run(x)
-        least = [min(axis.before, axis.after) for axis in axes]
-        cut = [side for axis, m in zip(axes[::-1], least[::-1], strict=True) for side in (m - axis.before, m - axis.after)]
+        least = [min(axis.pads) for axis in axes]
+        cut = [
+            side for axis, m in zip(axes[::-1], least[::-1], strict=True) for side in (m - axis.before, m - axis.after)
+        ]
         return t.function("F.pad", t.run(x), tuple(cut))
 
     def onnx(self, g: OnnxGraph, x: OnnxValue) -> OnnxValue:  # type: ignore[override]
         axes = axes_of(self, x.type)
-        weights = [g.weight("weight"), *([g.weight("bias")] if self.bias else [])]
-        return g.node(
-            "ConvTranspose",
-            x,
-            *weights,
-            kernel_shape=[axis.kernel for axis in axes],
-            strides=[axis.stride for axis in axes],
-            pads=[*(axis.before for axis in axes), *(axis.after for axis in axes)],
-            output_padding=list(windows.entries(self.output_padding, len(axes), "output_padding")),
-            dilations=[axis.dilation for axis in axes],
-            group=self.groups,
-        )
+        added = windows.entries(self.output_padding, len(axes), "output_padding")
+        kept = [
+            min(more, axis.after) for more, axis in zip(added, axes, strict=True)
+        ]  # is not cut off in the first place
+        added = tuple(more - keep for more, keep in zip(added, kept, strict=True))
+        late = any(more >= axis.stride for more, axis in zip(added, axes, strict=True))  # more than onnxruntime adds
+        attributes: dict[str, Any] = {
+            "kernel_shape": [axis.kernel for axis in axes],
+            "strides": [axis.stride for axis in axes],
+            "pads": [
+                *(axis.before for axis in axes),
+                *(axis.after - keep for axis, keep in zip(axes, kept, strict=True)),
+            ],
+            "dilations": [axis.dilation for axis in axes],
+            "group": self.groups,
+        }
+        if not late:
+            bias = [g.weight("bias")] if self.bias else []
+            return g.node("ConvTranspose", x, g.weight("weight"), *bias, **attributes, output_padding=list(added))  # type: ignore[no-any-return]
+        made = g.types[0]
+        short = made.to(made.channels, *(n - more for n, more in zip(made.spatial, added, strict=True)))
+        spread = g.node("ConvTranspose", x, g.weight("weight"), **attributes, type=short)
+        padded = onnx_pad(g, spread, [(0, more) for more in added])
+        if not self.bias:
+            return padded
+        flat = TensorType((made.channels, *(1 for _ in axes)), batched=False)
+        places = g.constant([1 + at for at in range(len(axes))], "int")
+        return g.node("Add", padded, g.node("Unsqueeze", g.weight("bias"), places, type=flat))  # type: ignore[no-any-return]

@@ -56,6 +56,18 @@ class Axis:
         return self.dilation * (self.kernel - 1) + 1
 
     @property
+    def known(self) -> bool:
+        """Whether the padding is; that of `same` may depend on a size that is not."""
+        return isinstance(self.before, int) and isinstance(self.after, int)
+
+    @property
+    def pads(self) -> tuple[int, int]:
+        """The padding before and after, where it is known."""
+        assert isinstance(self.before, int)
+        assert isinstance(self.after, int)
+        return self.before, self.after
+
+    @property
     def padded(self) -> Size:
         return self.size + self.before + self.after
 
@@ -70,9 +82,8 @@ class Axis:
 
     @property
     def _starts(self) -> Size:
-        """Where a window may start with `fit=up`: it touches the padded input, and starts in it or in the padding before."""
-        assert isinstance(self.after, int)
-        return self.size + self.before + min(0, self.after - self.extent + self.stride)
+        """Where a window may start with `fit=up`: in the input or the padding before it, and touching what is padded."""
+        return self.size + self.before + min(0, self.pads[1] - self.extent + self.stride)
 
     @property
     def end(self) -> Size:
@@ -82,14 +93,12 @@ class Axis:
     @property
     def unclear(self) -> bool:
         """Whether a window could start behind the input, which PyTorch leaves out and others do not."""
-        return self.fit == "up" and self.stride + self.after > self.extent  # type: ignore[operator]
+        return self.fit == "up" and self.stride + self.pads[1] > self.extent
 
     @property
     def enough(self) -> Compare | None:
-        """What must hold for there to be an output; None where it always does."""
-        if self.fit == "same":
-            return None
-        return Compare(self._starts, ">=", 1) if self.fit == "up" else Compare(self.padded, ">=", self.extent)
+        """What must hold for a window to fit in; None where it always does."""
+        return None if self.fit == "same" else Compare(self.padded, ">=", self.extent)
 
     @property
     def rest(self) -> Compare | None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from specc.catalogue.arguments import Axis, KeywordOnly, PositiveReal, Rate, Whole, optional
-from specc.catalogue.axes import UNSAID, chosen_axis
+from specc.catalogue.axes import UNSAID
 from specc.catalogue.setting import Facing, Loss, Reals
-from specc.code.nodes import Attribute, Expression, binary, call, method
+from specc.code.nodes import Attribute, Expression, Index, Literal, binary, call, method
 
 
 class CrossEntropy(Loss):
@@ -26,10 +26,10 @@ class CrossEntropy(Loss):
     ignore: optional(Whole) = None  # type: ignore[valid-type]
     """A class number that counts for nothing."""
     axis: Axis = UNSAID
-    """The axis of the classes; 0 is the channels."""
+    """The axis of the classes: that of the softmax before it, else the channels."""
 
     def lower(self, output: Expression, target: Expression, facing: Facing) -> Expression:
-        at = chosen_axis(self.name, self.axis, facing.type) + 1
+        at = facing.axis + 1
         words: dict[str, Any] = {}
         if self.weights is not None:
             words["weight"] = method(output, "new_tensor", [float(each) for each in self.weights])
@@ -107,6 +107,4 @@ def _reduced(loss: Loss, function: str, output: Expression, target: Expression, 
 
 
 def _batch(output: Expression) -> Expression:
-    from specc.code.nodes import Index, Literal
-
     return Index(Attribute(output, "shape"), Literal(0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from specc.model.elaborate.body import Body
@@ -13,9 +14,10 @@ from specc.model.elaborate.files import Unit
 from specc.model.elaborate.place import Builder
 from specc.model.elaborate.problem import Silent, problem, suggestion
 from specc.model.elaborate.scope import BlockValue, Later, Scope, TensorRef
-from specc.model.graph import Frame, Model, Module, Port, Weight
-from specc.sizes.conditions import admissible
+from specc.model.graph import Frame, Model, Module, Port, Step, Weight
+from specc.sizes.conditions import Condition, admissible
 from specc.sizes.dim import Size
+from specc.sizes.simplify import Simplifier
 from specc.syntax import tree
 from specc.text.diagnostics import Bag, Diagnostic, SpecError
 
@@ -128,10 +130,36 @@ def _finish(
     for condition in conditions:
         if condition.empty:
             builder.bag.add(_empty(walk, condition, definition))
+    _shorten(builder, conditions, body.frame)
     return Model(
         name, tuple(walk.inputs), tuple(outputs), tuple(builder.values), tuple(builder.steps), body.frame, weights,
         tuple(builder.requirements), tuple(builder.facts), conditions, dict(body.frame.given), definition, unit.path,
     )  # fmt: skip
+
+
+def _shorten(builder: Builder, conditions: tuple[Condition, ...], frame: Frame) -> None:
+    """Write sizes and costs shortly, now that the admissible sizes are known."""
+    simple = Simplifier(conditions)
+    if not simple.periods:
+        return
+    for at, value in enumerate(builder.values):
+        if value.type is not None:
+            shape = tuple(simple(each) for each in value.type.shape)
+            builder.values[at] = replace(value, type=value.type.to(*shape))
+    shorter = {step.index: replace(step, macs=simple(step.macs)) for step in builder.steps if not isinstance(step.macs, int)}
+    for index, step in shorter.items():
+        builder.steps[index] = step
+    _renew(frame, shorter)
+
+
+def _renew(frame: Frame, steps: Mapping[int, Step]) -> None:
+    for at, item in enumerate(frame.items):
+        if isinstance(item, Frame):
+            _renew(item, steps)
+        elif isinstance(item, Step) and item.index in steps:
+            frame.items[at] = steps[item.index]
+            if item.module is not None and item.module.step is item:
+                item.module.step = steps[item.index]
 
 
 def _empty(walk: Walk, condition: Any, definition: tree.Network) -> Diagnostic:

@@ -1,0 +1,46 @@
+"""The settings of an `export` section, each a line of its own."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from specc.catalogue.arguments import TEXT, Kind, Positive, choice, whole
+from specc.catalogue.setting import Dotted, Setting
+
+
+class Opset(Setting):
+    """The version of ONNX's operators."""
+
+    role = "export"
+    name = "opset"
+    default = "21"
+
+    number: Positive
+    """The version."""
+
+
+class Precision(Setting):
+    """How numbers are kept in the exported file."""
+
+    role = "export"
+    name = "precision"
+    default = "fp32"
+
+    kind: Annotated[str, choice("fp32", "fp16", "bf16", "int8")]
+    """Only fp32 for now."""
+
+
+class Outputs(Setting):
+    """What the exported file gives: outputs of the network by name; all of them otherwise."""
+
+    role = "export"
+    name = "outputs"
+    rest = Dotted("the name of an output", TEXT)
+
+
+class Sizes(Setting):
+    """Unknown sizes that are fixed in the exported file: `sizes H=224, W=224`."""
+
+    role = "export"
+    name = "sizes"
+    extra = Kind("a whole number from 1 on", whole(1))

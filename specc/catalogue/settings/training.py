@@ -1,0 +1,217 @@
+"""The settings of a `train` section, each a line of its own."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from specc.catalogue.arguments import (
+    Count,
+    Initializer,
+    KeywordOnly,
+    Kind,
+    NonNegative,
+    Positive,
+    PositiveReal,
+    String,
+    choice,
+    optional,
+    real,
+)
+from specc.catalogue.setting import DottedName, DottedNames, Setting
+
+Fraction = Annotated[float, Kind("a number from 0 to 1", real(ge=0, le=1))]
+
+
+class Data(Setting):
+    """Where the samples come from."""
+
+    name = "data"
+    holds = "source"
+
+
+class Split(Setting):
+    """The shares of training, validation and test; what is left out of `train` goes in equal parts to the others."""
+
+    name = "split"
+    holds = "split"
+
+    _: KeywordOnly
+    train: optional(Fraction) = None  # type: ignore[valid-type]
+    """The share that trains."""
+    validation: optional(Fraction) = None  # type: ignore[valid-type]
+    """The share that chooses the best weights and when to stop."""
+    test: optional(Fraction) = None  # type: ignore[valid-type]
+    """The share that is looked at once, at the end."""
+
+
+class Prepare(Setting):
+    """What every sample goes through first; fitted to the training samples, built into the exported file."""
+
+    name = "prepare"
+    holds, many = "prepare", True
+
+
+class LossSetting(Setting):
+    """What training makes small: losses, times numbers, added up."""
+
+    name = "loss"
+    holds = "loss"
+
+
+class OptimizerSetting(Setting):
+    """How the weights follow the gradient."""
+
+    name = "optimizer"
+    holds = "optimizer"
+    default = "adam"
+
+
+class ScheduleSetting(Setting):
+    """How the learning rate changes: `warmup(epochs=5) -> cosine(to=1e-6)`."""
+
+    name = "schedule"
+    holds = "schedule"
+    default = "constant"
+
+
+class Regularize(Setting):
+    """What keeps the weights small."""
+
+    name = "regularize"
+    holds, many = "regularizer", True
+
+
+class Clip(Setting):
+    """What keeps the gradient small."""
+
+    name = "clip"
+    holds = "clip"
+
+
+class Init(Setting):
+    """How the weights of layers start, with biases at 0; norms, and layers with an `init=` of their own, are let be."""
+
+    name = "init"
+
+    initializer: Initializer
+    """The initialiser, `he` or `normal(std=0.01)`; without this setting every layer starts as in PyTorch."""
+
+
+class Batch(Setting):
+    """How many samples make a step."""
+
+    name = "batch"
+    default = "32"
+
+    size: Positive
+    """The number of samples."""
+    _: KeywordOnly
+    accumulate: Positive = 1
+    """How many such batches are added up before a step."""
+
+
+class Epochs(Setting):
+    """How often training goes through the data."""
+
+    name = "epochs"
+    default = "10"
+
+    count: Count
+    """The number of times."""
+
+
+class Seed(Setting):
+    """Where all chance comes from: the split, the order, the first weights, dropout."""
+
+    name = "seed"
+    default = "0"
+
+    number: Count
+    """A whole number; the same one gives the same run."""
+
+
+class Weights(Setting):
+    """Weights to start from."""
+
+    name = "weights"
+
+    file: String
+    """A .safetensors file, from the project's folder on."""
+    _: KeywordOnly
+    into: DottedName = ""
+    """The module whose keys the file has; the whole network otherwise."""
+    except_: DottedNames = ()
+    """Modules that are not in the file, or not to be taken from it."""
+
+
+class Metrics(Setting):
+    """What is shown beside the loss; the first one chooses the best weights, unless `stop` says otherwise."""
+
+    name = "metrics"
+    holds, many = "metric", True
+
+
+class Stop(Setting):
+    """When to stop before the last epoch."""
+
+    name = "stop"
+    holds = "stop"
+
+
+class Early(Setting):
+    """Stop when a figure has not become better for some epochs."""
+
+    role = "stop"
+    name = "early"
+
+    _: KeywordOnly
+    patience: Positive = 10
+    """How many epochs without a better figure."""
+    on: DottedName = "validation.loss"
+    """The figure, a column of metrics.csv."""
+
+
+class L1(Setting):
+    """`x` times the sum of the absolute values, added to the loss."""
+
+    role = "regularizer"
+    name = "l1"
+
+    x: NonNegative
+    """The factor."""
+    _: KeywordOnly
+    on: Annotated[str, choice("weights", "all")] = "weights"
+    """Weights alone, or biases and norms too."""
+
+
+class L2(Setting):
+    """`x` times a weight, added to its gradient: weight decay, half of `x` times the sum of squares in the loss."""
+
+    role = "regularizer"
+    name = "l2"
+
+    x: NonNegative
+    """The factor."""
+    _: KeywordOnly
+    on: Annotated[str, choice("weights", "all")] = "weights"
+    """Weights alone, or biases and norms too."""
+
+
+class ClipNorm(Setting):
+    """Shorten the gradient of all weights together to this length where it is longer."""
+
+    role = "clip"
+    name = "norm"
+
+    x: PositiveReal
+    """The length."""
+
+
+class ClipValue(Setting):
+    """Keep every number of the gradient between -x and x."""
+
+    role = "clip"
+    name = "value"
+
+    x: PositiveReal
+    """The bound."""

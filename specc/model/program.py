@@ -1,0 +1,83 @@
+"""The sections of a spec, evaluated: what a `train` and an `export` section ask for, frozen, with their places."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from specc.catalogue.arguments import Initial
+from specc.text.source import Span
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A setting or a value of one, and where it stands. `places` are the spans of its arguments."""
+
+    entry: Any
+    span: Span
+    places: Mapping[str, Span] = field(default_factory=dict)
+
+    def place(self, argument: str) -> Span:
+        return self.places.get(argument, self.span)
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A part of the loss: `factor` times a loss between an output and a target.
+
+    Without a `loss` the output itself is added: a network's own `output kl: … when training`. A `target` of "" is the
+    data's, else the name of an input or an output.
+    """
+
+    factor: float
+    output: str
+    loss: Chosen | None
+    target: str
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """A metric of an output."""
+
+    metric: Chosen
+    output: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """How a network is trained. Times are in epochs, `parts` the shares of training, validation and test."""
+
+    network: str
+    phase: str
+    span: Span
+    source: Chosen
+    terms: tuple[Term, ...]
+    parts: tuple[float | None, float | None, float | None]
+    prepare: tuple[Chosen, ...]
+    optimizer: Chosen
+    schedule: tuple[Chosen, ...]
+    regularize: tuple[Chosen, ...]
+    clip: Chosen | None
+    init: Initial | None
+    weights: tuple[Chosen, ...]
+    measures: tuple[Measure, ...]
+    stop: Chosen | None
+    batch: int
+    accumulate: int
+    epochs: int
+    seed: int
+    texts: tuple[tuple[str, str], ...] = ()  # every setting as written, or its default
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """What an `export` section asks for. `outputs` are names, empty for all; `sizes` bind unknown sizes."""
+
+    opset: int
+    precision: str
+    outputs: tuple[str, ...]
+    sizes: Mapping[str, int]
+    span: Span | None = None

@@ -1,0 +1,74 @@
+"""Start a spec of your own: a small network that checks and trains, or a copy of a bundled one."""
+
+from __future__ import annotations
+
+import re
+import sys
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from specc.tools.commands.specs_ import bundled
+
+START = """\
+# {name}: say here what it is and where it comes from.
+
+network {network}(classes: int = 10) {{
+    input image: [1, 8, 8]
+    conv1: conv(16, 3, padding=1)    expect [16, 8, 8], params=160
+    relu
+    maxpool(2)                       expect [16, 4, 4]
+    flatten
+    fc:    linear(classes)           expect [classes]
+    softmax
+}}
+
+train {{
+    data       digits
+    loss       cross_entropy
+    optimizer  adam(lr=0.001)
+    batch      32
+    epochs     10
+    metrics    accuracy
+    seed       0
+}}
+"""
+
+
+def arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("name", metavar="NAME", help="the file to write, with or without .net")
+    parser.add_argument("--from", metavar="SPEC", dest="origin", help="a bundled spec to start from (specc specs)")
+
+
+def run(args: Namespace) -> int:
+    from specc.data.files import FileProblem, write_text
+    from specc.tools.cli import Failure
+
+    path = Path(args.name if args.name.endswith(".net") else f"{args.name}.net")
+    if path.exists():
+        raise Failure(2, f"`{path}` is there already", "choose another name; nothing is overwritten")
+    text = _copy(args.origin) if args.origin else START.format(name=path.stem, network=_network(path.stem))
+    try:
+        write_text(path, text)
+    except FileProblem as problem:
+        raise Failure(2, str(problem), problem.help) from None
+    print(f"wrote {path}; now: specc check {path}", file=sys.stderr)
+    return 0
+
+
+def _copy(origin: str) -> str:
+    from specc.model.elaborate.problem import suggestion
+    from specc.tools.cli import Failure
+
+    files = bundled()
+    name = origin.removesuffix(".net")
+    if name not in files:
+        raise Failure(2, f"there is no bundled spec `{origin}`", suggestion(name, files))
+    text = files[name].read_text(encoding="utf-8")
+    # a copy stands elsewhere: files beside the bundled one are reached through the library
+    return re.sub(r'from "blocks/(\w+)\.net"', r"from \1", text)
+
+
+def _network(stem: str) -> str:
+    words = re.findall(r"[A-Za-z0-9]+", stem) or ["Net"]
+    name = "".join(word[:1].upper() + word[1:] for word in words)
+    return name if name[0].isalpha() else f"Net{name}"
