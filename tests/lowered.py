@@ -16,13 +16,14 @@ from torch.nn import functional as F
 from specc.backends.onnx import lower
 from specc.backends.onnx_file import write
 from specc.backends.onnx_weights import Arrays
+from specc.backends.support.same_conv import SameConv
 from specc.backends.support.table_conv import TableConv
 from specc.catalogue.op import Op, TensorType
 from specc.code.nodes import Attribute, Expression, Name, call, index, method, value
 from specc.code.printer import print_expression
 from specc.compiler import compile_text
 
-KNOWN = {"torch": torch, "nn": nn, "F": F, "TableConv": TableConv}
+KNOWN = {"torch": torch, "nn": nn, "F": F, "TableConv": TableConv, "SameConv": SameConv}
 
 
 def network(line: str, shape: str) -> str:
@@ -76,7 +77,7 @@ class Context:
         raise AssertionError(f"{size} cannot be read from the inputs of the step")
 
     def support(self, name: str) -> Expression:
-        return Name({"table_conv": "TableConv"}[name])
+        return Name({"table_conv": "TableConv", "same_conv": "SameConv"}[name])
 
 
 def built(op: Op, *x: TensorType) -> str:

@@ -206,6 +206,8 @@ PRINTED = [
     ("conv(4, [1, 7], padding=[0, 3])", "[3, 8, 8]", "nn.Conv2d(3, 4, (1, 7), padding=(0, 3))"),
     ("conv(4, 3, padding=same)", "[3, 8]", 'nn.Conv1d(3, 4, 3, padding="same")'),
     ("conv(4, 3, padding=same, stride=2)", "[3, 7]", "nn.Conv1d(3, 4, 3, stride=2, padding=1)"),
+    ("conv(4, 3, padding=same, stride=2)", "[3, H, 8]", "SameConv(3, 4, (3, 3), stride=2)"),
+    ("conv(2, 3, table=[[0], [1, 2]])", "[3, 8]", "TableConv(3, ((0,), (1, 2)), (3,))"),
     ("conv(4, 3, padding=full)", "[3, 8, 8]", "nn.Conv2d(3, 4, 3, padding=2)"),
     ("conv(6, 3, groups=3)", "[3, 8, 8, 8]", "nn.Conv3d(3, 6, 3, groups=3)"),
     ("upconv(4, 2, stride=2)", "[3, H, W]", "nn.ConvTranspose2d(3, 4, 2, stride=2)"),
@@ -227,6 +229,12 @@ def test_modules_read_as_written_by_hand(line: str, shape: str, text: str) -> No
     model = compiled(line, shape)
     (step,) = model.steps
     assert built(step.op, model.type(step.inputs[0])) == text
+
+
+def test_padding_up_to_a_multiple_reads_as_written_by_hand() -> None:
+    (step,) = compiled("pad(multiple=16)", "[3, L]").steps
+    text = written(step.op, TensorType((3, symbol("L"))))
+    assert text == "F.pad(x, (-x.shape[2] % 16 // 2, (-x.shape[2] % 16 + 1) // 2))"
 
 
 def test_padding_that_no_module_takes_stands_before_it() -> None:
@@ -268,7 +276,8 @@ def _lines() -> list[tuple[str, str, tuple[tuple[int, ...], ...]]]:
         "conv(4, 3, stride=2, padding=1); pad(multiple=[3, 4], value=2); crop(size=2)",
         "pad(H); crop(size=[3, 4])",
         "batchnorm(track=false); lrn(4, alpha=2, k=0.5); lrn(3, alpha=1); batchnorm(affine=false)",
-        "maxpool(2, fit=down); conv(4, 2, stride=2, padding=same); avgpool(2, padding=1, fit=up); global_avgpool; dropout",
+        "maxpool(2, fit=down); conv(4, 2, stride=2, padding=same); avgpool(2, padding=1, fit=up)",
+        "global_avgpool; dropout",
     ]
     return [(step, *sizes) for step in steps for sizes in (known, unknown) if sizes is unknown or "pad(H)" not in step]
 

@@ -101,7 +101,7 @@ def _physical(source: Source, roles: dict[int, str]) -> Iterator[Row]:
     lines: dict[int, Row] = {}
     comments = re.compile(r"#[^\n]*")
     scanner = tables().scanner
-    ends = (tables().terminal("BLANK"), tables().terminal("_NEWLINE"))
+    ends = [tables().terminal(each) for each in ("BLANK", "CONTINUATION", "_NEWLINE")]
     at = 0
     for match in scanner.finditer(source.text):
         kind = tables().groups[match.lastindex or 0]

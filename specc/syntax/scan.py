@@ -32,7 +32,7 @@ def scan(source: Source, tables: Tables, bag: Bag, start: int = 0, end: int | No
     """The tokens of a stretch of the source, line ends among them, blanks and comments not."""
     text = source.text
     end = len(text) if end is None else end
-    blank, comment = tables.terminal("BLANK"), tables.terminal("COMMENT")
+    ignored = [tables.terminal(each) for each in ("BLANK", "COMMENT", "CONTINUATION")]
     groups = tables.groups
     tokens: list[Token] = []
     at = start
@@ -42,7 +42,7 @@ def scan(source: Source, tables: Tables, bag: Bag, start: int = 0, end: int | No
             if begin != at:
                 break
             kind = groups[match.lastindex or 0]
-            if kind not in (blank, comment):
+            if kind not in ignored:
                 tokens.append(Token(kind, begin, stop, match[0]))
             at = stop
         if len(bag) >= bag.limit:

@@ -187,8 +187,9 @@ def _unpack(plain: dict[str, Any]) -> Tables:
         condition = re.compile(word[2]) if word[2] else None
         for spelling in word[1].removeprefix("(?:").removesuffix(")").split("|"):
             words.setdefault(spelling, []).append((numbers[name], condition))
-    first = {"_NEWLINE": 0, "BLANK": 1, "DIGITS": 2, "NAME": 3, "NUMBER": 4, "STRING": 5, "COMMENT": 6, "COMPARES": 7}
-    scanned.sort(key=lambda each: (first.get(names[each[0]], 8), -len(each[1]), each[1]))
+    first = ["_NEWLINE", "CONTINUATION", "BLANK", "DIGITS", "NAME", "NUMBER", "STRING", "COMMENT", "COMPARES"]
+    order = {name: at for at, name in enumerate(first)}
+    scanned.sort(key=lambda each: (order.get(names[each[0]], len(first)), -len(each[1]), each[1]))
     return Tables(
         terminals=tuple(names),
         scanner=re.compile("|".join(f"({pattern})" for _, pattern in scanned)),

@@ -25,6 +25,7 @@ _KINDS = {
     "_NEWLINE": "the end of the line",
     "BLANK": "a blank",
     "COMMENT": "a comment",
+    "CONTINUATION": "the end of the line",
     "$END": "the end of the file",
 }
 _VALUES = frozenset("NUMBER STRING NAME LPAR LSQB MINUS NOT TRUE FALSE STAR LBRACE _PARALLEL".split())

@@ -12,7 +12,7 @@ from specc.catalogue.op import Reach, Rule, TensorType, WeightedOp, WeightSpec
 from specc.catalogue.ops import windows
 from specc.catalogue.ops.fitting import window_rules
 from specc.catalogue.ops.kernels import bias_of, given, group_rules, together
-from specc.catalogue.ops.padded import onnx_pad, same_widths, torch_pad
+from specc.catalogue.ops.padded import onnx_pad, torch_pad
 from specc.catalogue.ops.windows import Axis, axes_of
 from specc.code.nodes import Expression, call, value
 from specc.sizes.conditions import Compare
@@ -38,7 +38,7 @@ class Conv(WeightedOp):
     """How far the window moves."""
     padding: Padding = 0
     """Zeros around the input: a number, `[before, after]` per axis, `same` (the output has size `ceil(n / stride)`, an
-    odd rest goes behind), `valid` (none), `full` (the dilated kernel less 1 on each side) or `causal` (all of it before)."""
+    odd rest goes behind), `valid` (none), `full` (the dilated kernel less 1 on each side), `causal` (all of it before)."""
     dilation: Window = 1
     """Distance between the places that one window sees."""
     groups: Positive = 1
@@ -141,34 +141,41 @@ class Conv(WeightedOp):
         return tuple(Reach(axis.extent, axis.stride) for axis in axes_of(self, x))
 
     def module(self, x: TensorType) -> Expression:  # type: ignore[override]
-        rank = len(x.spatial)
-        named = given(rank, stride=(self.stride, 1), padding=(self._own_padding(x), 0), dilation=(self.dilation, 1))
-        named |= {} if self.bias else {"bias": value(False)}
-        if self.table is not None:
-            return call("TableConv", value(x.channels), value(self.table), windows.kernel_of(self, rank), **named)
+        axes, rank = axes_of(self, x), len(x.spatial)
+        named = given(rank, stride=(self.stride, 1), padding=(self._own_padding(axes), 0), dilation=(self.dilation, 1))
         named |= {} if self.groups == 1 else {"groups": value(self.groups)}
+        named |= {} if self.bias else {"bias": value(False)}
+        kernel = windows.kernel_of(self, rank)
+        if self.table is not None:
+            return call("TableConv", value(x.channels), value(self.table), kernel, **named)
+        if not all(axis.known for axis in axes):
+            return call("SameConv", value(x.channels), value(self.channels), kernel, **named)
         return call(f"nn.Conv{rank}d", value(x.channels), value(self.channels), value(self.kernel), **named)
 
-    def _own_padding(self, x: TensorType) -> Any:
+    def _own_padding(self, axes: tuple[Axis, ...]) -> Any:
         """The padding as PyTorch's module takes it; 0 where the input is padded before it."""
-        axes = axes_of(self, x)
-        if self.padding == "same" and all(axis.stride == 1 for axis in axes) and self.table is None:
+        if self._named_same(axes):
             return "same"
-        if self._pads_first(axes):
+        if self._pads_first(axes) or not all(axis.known for axis in axes):
             return 0
         return self.padding if isinstance(self.padding, int) else together(tuple(axis.before for axis in axes))
 
+    def _named_same(self, axes: tuple[Axis, ...]) -> bool:
+        return self.padding == "same" and all(axis.stride == 1 for axis in axes) and self.table is None
+
     def _pads_first(self, axes: tuple[Axis, ...]) -> bool:
-        """Whether the padding differs before and after, or is only known at run time."""
-        if self.padding == "same" and all(axis.stride == 1 for axis in axes) and self.table is None:
-            return False
-        return any(not axis.known or axis.before != axis.after for axis in axes)
+        """Whether the padding differs before and after, so that the input is padded on its own."""
+        return all(axis.known for axis in axes) and any(axis.before != axis.after for axis in axes)
 
     def torch(self, t: TorchContext, x: TorchValue) -> Expression:  # type: ignore[override]
+        axes = axes_of(self, x.type)
         if self.table is not None:
             t.support("table_conv")
-        axes = axes_of(self, x.type)
-        return t.run(torch_pad(t, x, same_widths(t, x, axes)) if self._pads_first(axes) else x)
+        elif not all(axis.known for axis in axes):
+            t.support("same_conv")
+        if self._named_same(axes) or not self._pads_first(axes):
+            return t.run(x)
+        return t.run(torch_pad(t, x, [axis.pads for axis in axes]))
 
     def onnx(self, g: OnnxGraph, x: OnnxValue) -> OnnxValue:  # type: ignore[override]
         axes = axes_of(self, x.type)

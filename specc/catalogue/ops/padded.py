@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from specc.catalogue.ops.windows import Axis, same_padding
+from specc.catalogue.ops.windows import Axis
 from specc.catalogue.run_time import sizes_onnx
 from specc.code.nodes import Binary, Call, Expression, Name, Unary, formula, value
 from specc.sizes.dim import Dim, Size, minimum, symbol
@@ -34,19 +34,6 @@ def _filled(node: Expression, names: Mapping[str, Expression]) -> Expression:
     if isinstance(node, Call):
         return Call(node.function, tuple(_filled(each, names) for each in node.arguments))
     return node
-
-
-def same_widths(t: TorchContext, x: TorchValue, axes: Sequence[Axis]) -> Widths:
-    """The padding of each axis; expressions where `padding=same` depends on a size that is not known."""
-    found: list[tuple[Any, Any]] = []
-    for at, axis in enumerate(axes, 1):
-        if isinstance(axis.before, int) and isinstance(axis.after, int):
-            found.append((axis.before, axis.after))
-            continue
-        total = same_padding(_UNKNOWN, axis.extent, axis.stride)
-        names = {str(_UNKNOWN): t.size(x, at)}
-        found.append((at_run_time(total // 2, names), at_run_time(total - total // 2, names)))
-    return found
 
 
 def closing_widths(t: TorchContext, x: TorchValue, axes: Sequence[Axis], most: bool = False) -> Widths:

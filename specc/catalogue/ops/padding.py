@@ -24,7 +24,7 @@ from specc.catalogue.op import Op, Rule, TensorType
 from specc.catalogue.ops.padded import at_run_time, onnx_pad, torch_pad
 from specc.catalogue.ops.windows import pair
 from specc.catalogue.run_time import formula, sizes_onnx
-from specc.code.nodes import Expression, Slice, index, value
+from specc.code.nodes import Expression, Slice, Unary, binary, index, value
 from specc.sizes.conditions import Compare
 from specc.sizes.dim import Dim, Size, symbol
 
@@ -42,7 +42,6 @@ Widths = Annotated[
 ]
 Sizes = Annotated[Any, Kind("a size, or a list with one per spatial axis", either(SIZE, items(SIZE, 1)), symbolic=True)]
 MODES = {"zeros": ("constant", "constant"), "reflect": ("reflect", "reflect"), "replicate": ("replicate", "edge")}
-_N = symbol("n")
 
 
 class Pad(Op):
@@ -58,7 +57,7 @@ class Pad(Op):
     axes: optional(AxisList, "spatial") = None  # type: ignore[valid-type]
     """The axes that grow; by default all after the channels."""
     multiple: optional(Sizes) = None  # type: ignore[valid-type]
-    """Make each size a multiple of this; half of what is missing goes before, an odd rest behind, as `crop` takes it off."""
+    """Make each size a multiple of this; half of what is missing goes before, an odd rest behind; `crop` undoes it."""
     mode: Annotated[str, choice("zeros", "reflect", "replicate")] = "zeros"
     """What stands there: a constant, the input mirrored at its edge place, or its edge place again."""
     value_: Real = 0
@@ -118,7 +117,7 @@ class Pad(Op):
         self._refuse_arguments(x)
         for axis, sides in enumerate(self._sides(x)):
             for side in sides:
-                if isinstance(side, Dim) or side < 0:
+                if self.widths is not None and (isinstance(side, Dim) or side < 0):
                     predicate = Compare(side, ">=", 0) if isinstance(side, Dim) else False
                     yield Rule(predicate, _refusal(f"a padding of {side} is less than nothing", "widths"))
                 if self.mode == "reflect" and side != 0:
@@ -144,15 +143,21 @@ class Pad(Op):
         return x.to(*(n + before + after for n, (before, after) in zip(x.shape, self._sides(x), strict=True)))
 
     def torch(self, t: TorchContext, x: TorchValue) -> Expression:  # type: ignore[override]
-        free = [_N if isinstance(n, Dim) else n for n in x.type.shape]
+        axes = self._axes(x.type)
+        given = dict(zip(axes, _entries(0 if self.widths is None else self.widths, axes, "widths"), strict=True))
+        multiples = dict(
+            zip(axes, _entries(1 if self.multiple is None else self.multiple, axes, "multiple"), strict=True)
+        )
         widths: list[tuple[Any, Any]] = []
-        for axis, (sides, plain) in enumerate(zip(self._sides(x.type), self._sides(x.type.to(*free)), strict=True)):
-            here = {str(_N): t.size(x, axis)}  # a multiple asks for the size of the axis alone, whatever its formula
-            known = [not isinstance(side, Dim) or side.symbols <= {str(_N)} for side in plain]
-            found = [
-                at_run_time(b, here) if ok else formula(t, a, x) for a, b, ok in zip(sides, plain, known, strict=True)
-            ]
-            widths.append((0, 0) if sides == (0, 0) else (found[0], found[1]))
+        for axis, (before, after) in enumerate(self._sides(x.type)):
+            if axis not in axes or (isinstance(before, int) and isinstance(after, int)):
+                widths.append((before, after))
+            elif multiples[axis] == 1:
+                widths.append((formula(t, before, x), formula(t, after, x)))
+            else:
+                written = [each if isinstance(each, int) else formula(t, each, x) for each in pair(given[axis])]
+                multiple = multiples[axis] if isinstance(multiples[axis], int) else formula(t, multiples[axis], x)
+                widths.append(_rounded(t.size(x, axis), written[0], written[1], multiple))
         if self.mode == "zeros":
             return torch_pad(t, x, widths, self._constant)
         return torch_pad(t, x, widths[1:], mode=MODES[self.mode][0])
@@ -161,6 +166,17 @@ class Pad(Op):
         sides = self._sides(x.type)
         first = next((axis for axis, each in enumerate(sides) if each != (0, 0)), 0)
         return onnx_pad(g, x, sides[first:], self._constant, first=first, mode=MODES[self.mode][1])
+
+
+def _rounded(size: Expression, before: Any, after: Any, multiple: Any) -> tuple[Expression, Expression]:
+    """Before and after, with half of what is missing to the next multiple each."""
+    missing = binary("%", Unary("-", _plus(_plus(size, before), after)), multiple)
+    halves = binary("//", missing, 2), binary("//", binary("+", missing, 1), 2)
+    return _plus(halves[0], before), _plus(halves[1], after)
+
+
+def _plus(node: Expression, more: Any) -> Expression:
+    return node if isinstance(more, int) and more == 0 else binary("+", node, more)
 
 
 def _entries(given: Any, axes: tuple[int, ...], argument: str) -> tuple[Any, ...]:

@@ -183,7 +183,7 @@ class AvgPool(_Pool):
         Case("avgpool(3, stride=1, padding=[[0, 2], 1])", "[2, 5, 6] -> [2, 5, 6]"),
         Case("avgpool(3, stride=2, padding=[[0, 2]], count_padding=false, fit=up)", "[2, 8] -> [2, 4]"),
         Case("avgpool(2, stride=3, padding=[[0, 1]], fit=up)", "[2, L] -> [2, (L + 2)//3]"),
-        Wrong("avgpool(3, padding=1)", "[4, 2, 9, 9]", "window-too-large", at="kernel"),
+        Wrong("avgpool(3, stride=1, padding=1)", "[4, 2, 9, 9]", "window-too-large", at="kernel"),
         Wrong("avgpool(3)", "[4, 7, 9]", "window-does-not-fit"),
         Wrong("avgpool([2, 2])", "[4, 8]", "bad-argument", at="kernel"),
         Wrong("avgpool(2)", "[8]", "wrong-rank"),

@@ -82,7 +82,7 @@ class Axis:
 
     @property
     def _starts(self) -> Size:
-        """Where a window may start with `fit=up`: in the input or the padding before it, and touching what is padded."""
+        """Where a window may start with `fit=up`: in the input or the padding before it, and not beyond the end."""
         return self.size + self.before + min(0, self.pads[1] - self.extent + self.stride)
 
     @property

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from specc.catalogue.op import Op
 from specc.model.elaborate.body import Body, snake
 from specc.model.elaborate.evaluate import say
-from specc.model.elaborate.problem import problem
+from specc.model.elaborate.problem import Silent, problem
 from specc.model.elaborate.resolve import Element, resolve
 from specc.model.elaborate.scope import (
     MISSING,
@@ -205,6 +205,7 @@ def _op(walk: Walk, layer: OpLayer, flow: Any, first: bool, naming: Naming, elem
     tensor = walk.builder.place(layer, inputs, module.path, module, module.weights)
     walk.modules.append(module)
     body.frame.items.append(walk.builder.steps[-1])
+    _tied_shape(walk, layer, module)
     return tensor, module, layer
 
 
@@ -233,6 +234,21 @@ def _tie(walk: Walk, layer: OpLayer, module: Module) -> None:
     if not key:
         raise problem("bad-argument", layer.node.span, "`weight` must be a weight of another layer, such as `wte.weight`")
     module.tied["weight"] = key
+
+
+def _tied_shape(walk: Walk, layer: OpLayer, module: Module) -> None:
+    """A tied weight has the shape of the tensor it shares."""
+    if layer.tied is None or "weight" not in module.weights:
+        return
+    if isinstance(layer.tied, WeightRef):
+        shared = layer.tied.module.weights[layer.tied.name].shape
+    else:
+        kind = walk.builder.values[layer.tied.id].type
+        shared = kind.shape if kind is not None else module.weights["weight"].shape
+    own = module.weights["weight"].shape
+    if own != shared:
+        message = f"`{module.tied['weight']}` has shape {say(shared)}; `{layer.kind.name}` needs {say(own)} here"
+        raise problem("shared-shape", layer.node.span, message)
 
 
 # ------------------------------------------------------------------------------------------------ blocks and groups
@@ -276,6 +292,8 @@ def _group(walk: Walk, value: GroupLayer, flow: Any, naming: Naming) -> tuple[An
 def _again(walk: Walk, value: Again, flow: Any) -> tuple[Any, Module | None, Any]:
     """The same module once more, with the same weights."""
     label = value.label
+    if isinstance(label.tensor, TensorRef) and label.tensor.type is None:
+        raise Silent
     tensor = flowing_tensor(flow, value.node.span)
     module = label.module
     assert module is not None
