@@ -12,7 +12,9 @@ from torch import nn
 
 from specc.backends import onnx, onnx_file
 from specc.backends.onnx_weights import Arrays
+from specc.backends.support.transposed_linear import TransposedLinear
 from specc.catalogue.op import TensorType
+from specc.catalogue.run_time import read
 from specc.code.nodes import Attribute, Name, call, index, value
 from specc.code.printer import print_expression
 from specc.compiler import Compilation, compile_text
@@ -46,6 +48,12 @@ class Context:
 
     module = Name("module")
 
+    def __init__(self, model: Model) -> None:
+        self.inputs = [Value(f"input{at}", model.type(port.value)) for at, port in enumerate(model.inputs)]
+
+    def formula(self, size: Any) -> Any:
+        return read(self, size, self.inputs)
+
     def run(self, *x: Any) -> Any:
         return call(self.module, *x)
 
@@ -63,16 +71,6 @@ class Context:
         return Name("TransposedLinear")
 
 
-class TransposedLinear(nn.Module):
-    def __init__(self, taken: int, made: int, bias: bool = True) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.randn(taken, made))
-        self.bias = nn.Parameter(torch.randn(made)) if bias else None
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x @ self.weight + (0 if self.bias is None else self.bias)
-
-
 SCOPE = {"nn": nn, "F": F, "torch": torch, "TransposedLinear": TransposedLinear}
 
 
@@ -85,15 +83,16 @@ def filled(model: Model, sizes: dict[str, int]) -> dict[str, torch.Tensor]:
     return found
 
 
-def run(
-    model: Model, x: torch.Tensor, state: dict[str, torch.Tensor], as_modules: bool = False
-) -> list[list[torch.Tensor]]:
+def run(model: Model, x: Any, state: dict[str, torch.Tensor], as_modules: bool = False) -> list[list[torch.Tensor]]:
     """The outputs of every step, each as PyTorch runs what the op prints."""
-    values = {model.inputs[0].value: x}
+    inputs = x if isinstance(x, tuple) else (x,)
+    values = {port.value: each for port, each in zip(model.inputs, inputs, strict=True)}
+    values |= {at.id: state[at.key] for at in model.values if at.key}
+    scope = {f"input{at}": each for at, each in enumerate(inputs)}
     found = []
     for step in model.steps:
         given = [values[each] for each in step.inputs]
-        made = run_step(model, step, given, state, as_modules)
+        made = run_step(model, step, given, state, as_modules, scope)
         outputs = list(made) if isinstance(made, tuple | list) else [made]
         values.update(zip(step.outputs, outputs, strict=True))
         found.append(outputs)
@@ -101,7 +100,7 @@ def run(
 
 
 def run_step(
-    model: Model, step: Step, given: list[torch.Tensor], state: dict[str, torch.Tensor], as_modules: bool
+    model: Model, step: Step, given: list[torch.Tensor], state: dict[str, torch.Tensor], as_modules: bool, scope: Any
 ) -> Any:
     kinds = [model.type(each) for each in step.inputs]
     if not step.op.mixes and any(kind.batched for kind in kinds):
@@ -122,14 +121,14 @@ def run_step(
             module.load_state_dict({name: state[step.module.key(name)] for name in specs})
     if as_modules and module is not None:
         return module(*given)
-    node = step.op.torch(Context(), *(Value(f"x{at}", kind) for at, kind in enumerate(kinds)))
-    return eval(print_expression(node), {**SCOPE, **names, "module": module})
+    node = step.op.torch(Context(model), *(Value(f"x{at}", kind) for at, kind in enumerate(kinds)))
+    return eval(print_expression(node), {**SCOPE, **scope, **names, "module": module})
 
 
 def printed(model: Model, path: str) -> str:
     step = next(each for each in model.steps if each.path.endswith(path))
     kinds = [model.type(each) for each in step.inputs]
-    return print_expression(step.op.torch(Context(), *(Value("xyz"[at], kind) for at, kind in enumerate(kinds))))
+    return print_expression(step.op.torch(Context(model), *(Value("xyz"[at], kind) for at, kind in enumerate(kinds))))
 
 
 def example(model: Model, sizes: dict[str, int]) -> torch.Tensor:
@@ -144,10 +143,11 @@ def sizes_of(model: Model) -> dict[str, int]:
     return {name: 6 + 2 * at for at, name in enumerate(names)}
 
 
-def in_onnxruntime(model: Model, x: torch.Tensor, state: dict[str, torch.Tensor], folder: Any) -> list[Any]:
+def in_onnxruntime(model: Model, x: Any, state: dict[str, torch.Tensor], folder: Any) -> list[Any]:
     """What onnxruntime makes of the model's file."""
     source = Arrays({key: each.numpy() for key, each in state.items()})
     graph = onnx.lower(model, weights=source)
     onnx_file.write(graph, folder / "model.onnx")
     session = onnxruntime.InferenceSession(folder / "model.onnx", providers=["CPUExecutionProvider"])
-    return session.run(None, {model.inputs[0].name: x.numpy()})
+    inputs = x if isinstance(x, tuple) else (x,)
+    return session.run(None, {port.name: each.numpy() for port, each in zip(model.inputs, inputs, strict=True)})

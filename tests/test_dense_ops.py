@@ -265,6 +265,50 @@ def test_tensors_without_a_batch_mix_with_those_that_have_one(tmp_path: Any) -> 
     np.testing.assert_allclose(got, expected.numpy(), rtol=1e-5, atol=1e-6)
 
 
+MIXED = """
+network Mixed {
+    input x: [3, H, W]
+    input k: int [3]
+    s: mean(x)
+    a: max(x - s, 0.1) + min(k, 1.5)[0]
+    flags: x > 0.5 and not (x < s) or x == 0
+    n: sum(flags, axis=[1, 2])
+    e: stack(n / 2 + k ** 2, 2.0 ** k, sum(a, axis=[1, 2]), 1.0 * abs(-k))
+    e -> transpose(0, 1) -> reshape([12])
+}
+"""
+PRODUCTS = """
+network Products {
+    input x: [3, T]
+    parameter w: [3, 5], init=zeros
+    parameter v: [2, 5, 9], init=zeros
+    a: matmul(mean(x, axis=1), w)
+    b: rearrange(x, "c t -> t c") -> matmul(w) -> matmul(v[0])
+    c: b + v[1, 0:1] + v[1, :1, :] + sum(v)
+    places: v[0, :, :T]
+    concat(c[:, :5] * a[-1], places -> transpose(0, 1))
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "x"),
+    [
+        (MIXED, (torch.rand(2, 3, 5, 6), torch.randint(0, 4, (2, 3)))),
+        (PRODUCTS, (torch.randn(2, 3, 7),)),
+    ],
+)
+def test_mixtures_of_dtypes_ranks_and_batches_are_equal_in_onnx(text: str, x: Any, tmp_path: Any) -> None:
+    found = compile_text(text)
+    assert not list(found.bag), [each.message for each in found.bag]
+    model = found.model()
+    state = filled(model, {})
+    expected = run(model, x, state)[-1][0]
+    kind = model.type(model.outputs[0].value)
+    assert len(expected.shape) == 1 + kind.rank
+    np.testing.assert_allclose(in_onnxruntime(model, x, state, tmp_path)[0], expected.numpy(), rtol=1e-4, atol=1e-5)
+
+
 def test_every_argument_has_its_manual_entry() -> None:
     for kind in MINE:
         tree = ast.parse(inspect.getsource(kind)).body[0]

@@ -83,7 +83,7 @@ class SafetensorsFile:
             raise WeightProblem(f"cannot read the weights {self.name}: {error.strerror or error}") from error
         try:
             self._start, self._header = _header(self._file, self.path.stat().st_size)
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             self._file.close()
             raise WeightProblem(
                 f"{self.name} is not a safetensors file: {error}", "give a file that ends in .safetensors"
@@ -210,7 +210,7 @@ def _widened(array: NDArray[Any], stored: str, dtype: Dtype) -> NDArray[Any]:
 
     if stored == "BF16":
         array = (array.astype(np.uint32) << 16).view(np.float32)
-    return np.ascontiguousarray(array, dtype=_WIDE[dtype])
+    return np.asarray(array, dtype=_WIDE[dtype], order="C")
 
 
 def _chunks_of(array: NDArray[Any]) -> Iterator[memoryview]:

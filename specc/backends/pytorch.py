@@ -6,7 +6,6 @@ from types import ModuleType
 
 from specc.backends.torch_home import CannotPrint
 from specc.backends.torch_network import network_module
-from specc.code.printer import print_module
 from specc.model.graph import Model
 
 __all__ = ["CannotPrint", "load", "write"]
@@ -18,7 +17,7 @@ def write(model: Model, *, name: str | None = None, header: str = "") -> str:
     The same bytes every run, as `ruff format` leaves them. The keys of the class's state-dict are those of
     `model.weights`, in that order. `header` is the docstring. Raises CannotPrint for what has no PyTorch form.
     """
-    return print_module(network_module(model, name or model.name, header or f"The network {model.name}."))
+    return network_module(model, name or model.name, header or f"The network {model.name}.")
 
 
 def load(source: str, class_name: str) -> type:

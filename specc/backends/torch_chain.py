@@ -36,7 +36,12 @@ class Chains:
 
     def _pure(self, frame: Frame) -> bool:
         crossing = self.plan.crossing(frame)
-        if frame.module.kind == "parallel" or len(crossing.outputs) != 1 or len(frame.inputs) == 0:
+        if (
+            frame.module.kind == "parallel"
+            or len(crossing.outputs) != 1
+            or len(frame.inputs) == 0
+            or self._nests(frame)
+        ):
             return False
         flow = frame.inputs[0]
         seen: list[Module] = []
@@ -83,6 +88,13 @@ class Chains:
         if tuple(crossing.inputs) != (flow,) or len(crossing.outputs) != 1:
             return None
         return crossing.outputs[0]
+
+    def _nests(self, frame: Frame) -> bool:
+        """Whether a labelled group holds labelled groups: one in the other they do not read well."""
+        inner = [each for each in self.plan.items(frame) if isinstance(each, Frame)]
+        return frame.module.record and any(
+            each.definition is None and each.module.record and self.pure(each) for each in inner
+        )
 
 
 _MODULE: Expression = Attribute(Name("self"), "module")

@@ -41,14 +41,27 @@ def checking(model: Model) -> FunctionDef:
     """`def check(self, image)`: raises ValueError for sizes that the network does not take."""
     body: list[Statement] = []
     known: set[str] = set()
+    wanted = _wanted(model)
     for port in model.inputs:
-        body += _input(model, port, known)
+        body += _input(model, port, known, wanted)
     body += _conditions(model, known)
     parameters = (Parameter("self"), *(Parameter(each.name) for each in model.inputs))
     return FunctionDef("check", parameters, tuple(body), docstring="Raise ValueError for sizes that do not fit.")
 
 
-def _input(model: Model, port: Port, known: set[str]) -> Iterator[Statement]:
+def _wanted(model: Model) -> set[str]:
+    """The symbols that something is asked of."""
+    found = {name for each in model.conditions for name in each.symbols}
+    seen: set[str] = set()
+    for port in model.inputs:
+        for size in model.type(port.value).shape:
+            if isinstance(size, Dim):
+                found |= size.symbols if str(size) in seen or not str(size).isidentifier() else set()
+                seen |= size.symbols
+    return found
+
+
+def _input(model: Model, port: Port, known: set[str], wanted: set[str]) -> Iterator[Statement]:
     shape = model.type(port.value).shape
     tensor = Name(port.name)
     text = "[" + ", ".join(map(str, shape)) + "]"
@@ -65,19 +78,19 @@ def _input(model: Model, port: Port, known: set[str]) -> Iterator[Statement]:
     test = wrong[0] if len(wrong) == 1 else BoolOp("or", tuple(wrong))
     got = FString((f"{port.name} must be a batch of {text}; got ", call("list", Attribute(tensor, "shape"))))
     yield If(test, (_refuse(got),))
-    yield from _symbols(tensor, shape, known)
+    yield from _symbols(tensor, shape, known, wanted)
 
 
 def _sizes(tensor: Expression) -> Expression:
     return Index(Attribute(tensor, "shape"), Slice(Literal(1), None, None))
 
 
-def _symbols(tensor: Expression, shape: tuple[Size, ...], known: set[str]) -> Iterator[Statement]:
+def _symbols(tensor: Expression, shape: tuple[Size, ...], known: set[str], wanted: set[str]) -> Iterator[Statement]:
     """The symbols of an input; one that has a value already must have the same."""
     fresh: list[tuple[int, str]] = []
     for axis, each in enumerate(shape, 1):
         name = str(each)
-        if isinstance(each, Dim) and name.isidentifier() and name not in known:
+        if isinstance(each, Dim) and name.isidentifier() and name in wanted - known:
             known.add(name)
             fresh.append((axis, name))
     yield from _read(tensor, fresh, len(shape))

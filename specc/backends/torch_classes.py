@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any
 
 from specc.backends.torch_chain import Chains
@@ -24,19 +25,23 @@ from specc.code.nodes import (
     FunctionDef,
     If,
     List,
+    ListOf,
     Name,
     Parameter,
     Return,
+    Starred,
     Statement,
     Tuple,
     assign,
     call,
+    dotted,
     method,
     value,
 )
 from specc.model.graph import Frame, Module, ValueId, Weight
 
 SUPER = call("super")
+MANY = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +107,7 @@ class Writer:
         children = self.chains.modules(frame)
         parts = [self._must(each, home) for each in children]
         if [each.name for each in children] == [str(at) for at in range(len(children))]:
-            return call("nn.Sequential", *parts)
+            return call("nn.Sequential", *repeated(parts))
         pairs = [Tuple((value(each.name), part)) for each, part in zip(children, parts, strict=True)]
         return call("nn.Sequential", call("OrderedDict", pairs))
 
@@ -110,7 +115,7 @@ class Writer:
         children = self.tree.children(module)
         parts = [self._must(each, home) for each in children]
         if self.tree.style(module) == "list":
-            return call("nn.ModuleList", parts)
+            return call("nn.ModuleList", List(repeated(parts)))
         return call("nn.ModuleDict", Dict(tuple((each.name, part) for each, part in zip(children, parts, strict=True))))
 
     def _must(self, module: Module, home: Home) -> Expression:
@@ -127,10 +132,13 @@ class Writer:
                 home.dropped.update(words_in(number))
         positional: list[Any] = []
         keywords: dict[str, Any] = {}
+        by_place = len([each for each in written.words if each.name not in frame.given]) + 1
         for word in written.words:
             number = given[word.name]
-            if word.default is ...:
+            if word.default is ... and len(positional) < by_place and not keywords:
                 positional.append(number)
+            elif word.default is ...:
+                keywords[word.name] = number
             elif number != word.default or words_in(number):
                 keywords[word.name] = number
         return call(written.name, *positional, **keywords)
@@ -149,7 +157,8 @@ class Writer:
         found = self._done.get(id(frame.module))
         if found is None:
             if frame.definition is None:
-                home = Home(self.plan, self.tree, frame.module, around.trace, around.words)
+                words = {each.name: Word(each.name, each.annotation) for each in around.words.values()}
+                home = Home(self.plan, self.tree, frame.module, around.trace, words)
             else:
                 home = block_home(self.plan, self.tree, frame)
             found = self._done[id(frame.module)] = self._write(frame, home)
@@ -161,7 +170,9 @@ class Writer:
         bases, body = self.contents(frame, home)
         said = set(names(body))
         words = tuple(each for each in home.words.values() if each.name in said)
-        fixed = frozenset(home.words) - {each.name for each in words} | home.dropped | structural(frame, home)
+        fixed = frozenset(home.dropped)
+        if frame.definition is not None:
+            fixed |= frozenset(home.words) - {each.name for each in words} | structural(frame, home)
         words = _with_last_defaults(words)
         body = with_parameters(body, words)
         key = (id(frame.definition) if frame.definition else camel(frame.module.name), bases, body)
@@ -189,7 +200,7 @@ class Writer:
         module = frame.module
         if not module.record and self.chains.pure(frame):
             parts = [self._must(each, home) for each in self.chains.modules(frame)]
-            return (Name("nn.Sequential"),), constructor([_super(*parts)])
+            return (dotted("nn.Sequential"),), constructor([_super(*repeated(parts))])
         forward = self.forward(frame, home)
         for again in self.plan.frames[id(module)][1:]:
             self._same(frame, again, home, forward)
@@ -215,7 +226,7 @@ class Writer:
         kept += [starting(each, frame, home) for each in declared_in(frame)]
         if style == "named":
             for child in module.children:
-                if id(child) in home.ran or self.tree._stands(module, child):
+                if id(child) in home.ran or self.tree.stands(module, child):
                     kept.append(_attribute(child.name, self._must(child, home)))
             base = "nn.Module"
         else:
@@ -223,15 +234,15 @@ class Writer:
             parts = [self._must(each, home) for each in children]
             base = "nn.ModuleList" if style == "list" else "nn.ModuleDict"
             if children and style == "list":
-                start = [_super(List(tuple(parts)))]
+                start = [_super(List(repeated(parts)))]
             elif children:
                 start = [_super(Dict(tuple((each.name, part) for each, part in zip(children, parts, strict=True))))]
             else:
                 base = "nn.Module"
         kept += [self._tie(each, home) for each in self.ties(module)]
         if not kept and start == [_super()]:
-            return (Name(base),), functions
-        return (Name(base),), (*constructor([*start, *kept]), *functions)
+            return (dotted(base),), functions
+        return (dotted(base),), (*constructor([*start, *kept]), *functions)
 
     # -------------------------------------------------------------------------------------------------- forward
     def forward(self, frame: Frame, home: Home) -> FunctionDef:
@@ -251,12 +262,16 @@ class Writer:
                 found[each] = "x"
                 continue
             at = frame.inputs.index(each) if each in frame.inputs else -1
-            tensors = [one.name for one in frame.definition.parameters if one.type == "tensor"] if frame.definition else []
+            tensors = (
+                [one.name for one in frame.definition.parameters if one.type == "tensor"] if frame.definition else []
+            )
             name = tensors[at - 1] if 0 < at <= len(tensors) else self.plan.model.values[each].name
             found[each] = unused(name if plain(name) and name != "self" else "y", found.values())
         return found
 
-    def finished(self, flow: Flow, lines: list[Line], results: tuple[ValueId, ...], given: Mapping[ValueId, str]) -> Body:
+    def finished(
+        self, flow: Flow, lines: list[Line], results: tuple[ValueId, ...], given: Mapping[ValueId, str]
+    ) -> Body:
         """The lines as statements, and what is returned."""
         lines = nested(lines, results)
         shown = self.naming(lines, results, given).give()
@@ -310,6 +325,18 @@ def _attribute(name: str, node: Expression) -> Statement:
     return ExpressionStatement(method("self", "add_module", name, node))
 
 
+def repeated(parts: list[Expression]) -> tuple[Expression, ...]:
+    """The parts, three and more equal ones in a row as `*[Basic(64, 64) for _ in range(3)]`."""
+    found: list[Expression] = []
+    for part, run in groupby(parts):
+        count = len(list(run))
+        if count >= MANY:
+            found.append(Starred(ListOf(part, Name("_"), call("range", count))))
+        else:
+            found += [part] * count
+    return tuple(found)
+
+
 def constructor(body: Iterable[Statement]) -> tuple[FunctionDef]:
     return (FunctionDef("__init__", (Parameter("self"),), tuple(body)),)
 
@@ -317,7 +344,8 @@ def constructor(body: Iterable[Statement]) -> tuple[FunctionDef]:
 def with_parameters(body: Body, words: tuple[Word, ...]) -> Body:
     """The class body with the constructor's parameters; a constructor that only calls the base's own is left out."""
     parameters = tuple(
-        Parameter(each.name, Name(each.annotation), None if each.default is ... else value(each.default)) for each in words
+        Parameter(each.name, Name(each.annotation), None if each.default is ... else value(each.default))
+        for each in words
     )
     found: list[Statement] = []
     for each in body:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from specc.backends.torch_names import RESERVED_TENSORS, unused, variable
 from specc.backends.torch_nodes import names, replaced, width
+from specc.backends.torch_plan import holds_weights
 from specc.backends.torch_trace import by_port
 from specc.catalogue.op import TensorType
 from specc.catalogue.run_time import read
@@ -87,12 +88,16 @@ class Flow:
             return
         one_line = StepLine(self, step)
         node = one_line.written(numbered=not frame.module.record)
-        keeps = len(step.inputs) == 1 and self._same_shape(step.inputs[0], step.outputs[0])
+        keeps = len(step.inputs) == 1 and self._same_shape(step.inputs[0], step.outputs[0]) and self._pointwise(step)
         self._add(step.outputs if len(one_line.types) > 1 else step.outputs[:1], node, step_hint(step), keeps)
 
     def _same_shape(self, one: ValueId, other: ValueId) -> bool:
-        model = self.plan.model
-        return model.type(self.plan.seen(one)).shape == model.type(other).shape
+        """Whether both are written the same, not only equal by chance."""
+        types = self.home.trace.type(self.plan.seen(one)), self.home.trace.type(other)
+        return value(types[0].shape) == value(types[1].shape)
+
+    def _pointwise(self, step: Step) -> bool:
+        return step.op.reach(self.plan.model.type(self.plan.seen(step.inputs[0]))) is None
 
     def _child(self, frame: Frame) -> None:
         crossing = self.plan.crossing(frame)
@@ -101,7 +106,8 @@ class Flow:
             return
         node = call(self.home.access(frame.module), *(self.node(each) for each in crossing.inputs))
         name = frame.module.name
-        keeps = len(crossing.inputs) == len(wanted) == 1 and self._same_shape(crossing.inputs[0], crossing.outputs[0])
+        keeps = len(crossing.inputs) == len(wanted) == 1 and not holds_weights(frame.module)
+        keeps = keeps and self._same_shape(crossing.inputs[0], crossing.outputs[0])
         self._add(wanted, node, "" if name.isdigit() else name, keeps)
 
     def _add(self, targets: Iterable[ValueId | None], node: Expression, hint: str, eased: bool) -> None:
@@ -150,9 +156,9 @@ class StepLine:
         op = self.home.trace.ops.get(self.step.index, self.step.op)
         operands = self._operands()
         ordered, named = by_port(self.step, operands)
-        if numbered and self.step.module is not None and self.home.module_of(self.step) is not None:
-            if not self.home.weighted(self.step.module):
-                return self.run(*ordered)
+        module = self.step.module
+        if numbered and module is not None and not module.weights and self.home.stands(module):
+            return self.run(*ordered)
         return op.torch(self, *ordered, **named)
 
     def _operands(self) -> list[Tensor]:
@@ -234,14 +240,14 @@ def _joined(before: Line, line: Line, uses: Mapping[str, int]) -> Line | None:
     node = replaced(line.node, {name: before.node})
     if width(node) > LONG:
         return None
-    return replace(line, node=node, depth=max(before.depth + 1, line.depth))
+    return replace(line, node=node, eased=before.eased, depth=before.depth + line.depth)
 
 
 def _welcome(before: Line, line: Line, operands: list[str]) -> bool:
     """Whether a reader would nest these two: short chains of calls that keep the shape, and operands of an operator."""
     if isinstance(line.node, Binary):
-        return before.depth < DEEP and isinstance(before.node, Call | Binary)
-    return line.eased and len(operands) == 1 and before.depth < DEEP
+        return before.depth == 1 and isinstance(before.node, Call | Binary)
+    return line.eased and len(operands) == 1 and before.depth + line.depth <= DEEP
 
 
 # -------------------------------------------------------------------------------------------------------- naming
@@ -285,7 +291,11 @@ class Naming:
         return {temporary(each): Name(name) for each, name in self.names.items()}
 
     def _label(self, target: ValueId, line: Line) -> str:
-        return (line.hint or self.labels.get(target, "")) if len(line.targets) == 1 else self.labels.get(target, "") or line.hint
+        return (
+            (line.hint or self.labels.get(target, ""))
+            if len(line.targets) == 1
+            else self.labels.get(target, "") or line.hint
+        )
 
     def _stays(self, target: ValueId, at: int) -> bool:
         """Whether it is needed after the line that follows, or stands beside others."""

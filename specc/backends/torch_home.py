@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from specc.backends.torch_names import TAKEN, plain
-from specc.backends.torch_nodes import names
-from specc.backends.torch_plan import Plan
+from specc.backends.torch_nodes import holds, names
+from specc.backends.torch_plan import Plan, holds_weights
 from specc.backends.torch_trace import Trace, by_port
+from specc.catalogue.op import Op
 from specc.code.nodes import Attribute, Call, Expression, Name, Traced, TracedFloat, call, index, method, value
 from specc.model.graph import Model, Module, Step, ValueId
 
@@ -52,10 +53,13 @@ class Tree:
         return found[::-1]
 
     def children(self, module: Module) -> list[Module]:
-        """Those children that stand in the code whatever the forward looks like; in a record, without plain functions."""
-        return [each for each in module.children if self._stands(module, each)]
+        """Those children that stand in the code whatever the forward looks like; without what can be a plain function.
 
-    def _stands(self, parent: Module, child: Module) -> bool:
+        In a numbered body with weights every layer stands, so that the numbers stay.
+        """
+        return [each for each in module.children if self.stands(module, each)]
+
+    def stands(self, parent: Module, child: Module) -> bool:
         if holds_weights(child):
             return True
         if child.kind != "op":
@@ -64,6 +68,8 @@ class Tree:
             return any(not self.plan.needed.isdisjoint(set(each.outputs) - set(each.inputs)) for each in crossings)
         step = child.step
         if parent.record or step is None or step.index in self.plan.left_out:
+            return False
+        if not holds_weights(parent) and type(step.op).torch is not Op.torch:
             return False
         return not self.plan.needed.isdisjoint(step.outputs) and plain_module(self.plan.model, step) is not None
 
@@ -92,11 +98,6 @@ class Tree:
         if child.name in TAKEN:
             return index(Attribute(node, "_modules"), child.name)
         return method(node, "get_submodule", child.name)
-
-
-def holds_weights(module: Module) -> bool:
-    """Whether there is anything of the state-dict in it."""
-    return bool(module.weights) or any(map(holds_weights, module.children))
 
 
 def plain_module(model: Model, step: Step) -> Expression | None:
@@ -150,19 +151,22 @@ class Home:
         shape = self.trace.type(tensor).shape
         return node if tuple(stored) == tuple(shape) else method(node, "reshape", *shape)
 
-    def weighted(self, module: Module) -> bool:
-        return bool(module.weights)
+    def stands(self, module: Module) -> bool:
+        """Whether it is a module in the code whatever the forward looks like."""
+        return self.tree.stands(self.tree.parents[id(module)], module)
 
     def module_of(self, step: Step) -> Expression | None:
         """How the module of a step is built, in the words of this class."""
         ordered, named = by_port(step, [self.trace.type(self.plan.seen(each)) for each in step.inputs])
         op = self.trace.ops.get(step.index, step.op)
         node = op.module(*ordered, **named)
-        changes = {name: getattr(op, name) for name in step.expressions if op is not step.op}
-        for name, found in changes.items():
-            if isinstance(node, Call) and isinstance(found, Traced | TracedFloat) and not _speaks(node, found):
-                bolder = op.but(**{name: type(found)(found + 1, found.node)}).module(*ordered, **named)
-                node = _with_keyword(node, bolder, found.node)
+        given = {name: getattr(op, name) for name in step.expressions} if op is not step.op else {}
+        unsaid = {name: each for name, each in given.items() if isinstance(node, Call) and _unsaid(node, each)}
+        for some in (unsaid, *({name: each} for name, each in unsaid.items())):
+            bolder = op.but(**{name: type(each)(each + 1, each.node) for name, each in some.items()})
+            found = _with_keywords(node, bolder.module(*ordered, **named), {each.node for each in some.values()})
+            if found != node:
+                return found
         return node
 
     def support(self, name: str) -> str:
@@ -172,8 +176,9 @@ class Home:
 
     def left_out(self, node: Any, number: Any) -> None:
         """Note the words of an argument that a line does not show."""
-        said = set(names(node))
-        self.dropped.update(each for each in words_in(number) if each not in said)
+        for each in number if isinstance(number, tuple) and not hasattr(number, "node") else (number,):
+            if words_in(each) and not holds(node, each.node):
+                self.dropped.update(words_in(each))
 
 
 def words_in(number: Any) -> set[str]:
@@ -184,18 +189,16 @@ def words_in(number: Any) -> set[str]:
     return set(names(node)) if isinstance(node, Expression) else set()
 
 
-def _speaks(node: Expression, number: Traced | TracedFloat) -> bool:
-    return set(names(number.node)) <= set(names(node))
+def _unsaid(node: Expression, number: Any) -> bool:
+    """Whether a number with a name does not show in the call, because it is at the default of PyTorch."""
+    return isinstance(number, Traced | TracedFloat) and not holds(node, number.node)
 
 
-def _with_keyword(node: Call, bolder: Expression | None, words: Expression) -> Call:
-    """The call with the one argument that was left out because it is at its default now, but need not be elsewhere."""
+def _with_keywords(node: Any, bolder: Expression | None, words: set[Expression]) -> Expression:
+    """The call with what was left out because it is at its default here, but need not be where the class is used again."""
     if not isinstance(bolder, Call) or bolder.function != node.function or bolder.arguments != node.arguments:
-        return node
-    more = [(name, each) for name, each in bolder.keywords if name not in dict(node.keywords)]
-    fewer = tuple(each for each in bolder.keywords if each not in more)
-    if fewer != node.keywords or len(more) != 1 or more[0][1] != words:
-        return node
-    return bolder
-
-
+        return node  # type: ignore[no-any-return]
+    known = {name for name, _ in node.keywords}
+    fewer = tuple(each for each in bolder.keywords if each[0] in known)
+    more = [each for name, each in bolder.keywords if name not in known]
+    return bolder if fewer == node.keywords and set(more) <= words else node

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import ast
-from pathlib import Path
-from typing import Any
-
 from specc.backends.torch_check import checking
 from specc.backends.torch_classes import Writer, in_training, statements, with_parameters
-from specc.backends.torch_forward import Flow, Line, StepLine, Tensor, nested
-from specc.backends.torch_home import CannotPrint, Home, Tree
-from specc.backends.torch_names import plain, unused
+from specc.backends.torch_forward import Flow, StepLine, Tensor, nested
+from specc.backends.torch_home import CannotPrint, Home
+from specc.backends.torch_names import plain
 from specc.backends.torch_nodes import names, replaced
 from specc.backends.torch_plan import Plan, plan
+from specc.backends.torch_support import Imported, import_lines, supporting
 from specc.backends.torch_words import network_home, structural
 from specc.code.nodes import (
     Body,
@@ -21,8 +18,6 @@ from specc.code.nodes import (
     Expression,
     ExpressionStatement,
     FunctionDef,
-    Import,
-    ImportFrom,
     Module,
     Name,
     Parameter,
@@ -32,15 +27,13 @@ from specc.code.nodes import (
     call,
     index,
     method,
-    value,
 )
-from specc.model.graph import Model, Port, ValueId
+from specc.code.printer import print_body, print_module
+from specc.model.graph import Model, Port
 
-SUPPORT = Path(__file__).with_name("support")
 
-
-def network_module(model: Model, name: str, header: str) -> Module:
-    """The nodes of the whole module."""
+def network_module(model: Model, name: str, header: str) -> str:
+    """The text of the whole module."""
     if not plain(name):
         raise CannotPrint(f"`{name}` cannot be the name of a class")
     found = plan(model)
@@ -51,8 +44,7 @@ def network_module(model: Model, name: str, header: str) -> Module:
         if network.fixed <= fixed:
             break
         fixed |= network.fixed
-    support = _support(classes)
-    return Module(header, (*_imports(classes, support), *support, *classes))
+    return _assembled(header, classes)
 
 
 class _Network:
@@ -89,17 +81,21 @@ class _Network:
 
     def _functions(self, trunk: Body) -> tuple[FunctionDef, ...]:
         parameters = (Parameter("self"), *(Parameter(each.name) for each in self.model.inputs))
-        says = "What the loss works on: the outputs without their last activation."
         heads = self._heads()
+        check = checking(self.model)
         if heads is None:
-            says = "The outputs; nothing has to be undone for the loss."
-            forward: Body = (Return(self._logits_call()),)
-        else:
-            forward = heads
+            same = (Return(call("self", *(Name(each.name) for each in self.model.inputs))),)
+            says = "What the loss works on: here the outputs themselves."
+            return (
+                FunctionDef("forward", parameters, trunk),
+                FunctionDef("logits", parameters, same, docstring=says),
+                check,
+            )
+        says = "What the loss works on: the outputs without their last activation."
         return (
-            FunctionDef("forward", parameters, forward),
+            FunctionDef("forward", parameters, heads),
             FunctionDef("logits", parameters, trunk, docstring=says),
-            checking(self.model),
+            check,
         )
 
     def _checked(self) -> Statement:
@@ -148,8 +144,7 @@ class _Network:
             return self.writer.finished(flow, lines, results, given)
         lines = nested(lines, results)
         shown = self.writer.naming(lines, results, given).give()
-        body = _late(statements(lines, shown))
-        return (*body, *self._returned(flow, deployed, training, shown))
+        return (*statements(lines, shown), *self._returned(flow, deployed, training, shown))
 
     def _returned(self, flow: Flow, deployed: list[Port], training: list[Port], shown: dict[str, Expression]) -> Body:
         def node(port: Port) -> Expression:
@@ -163,26 +158,18 @@ class _Network:
         return (in_training([Return(everything)]), Return(usual))
 
 
-def _late(body: tuple[Statement, ...]) -> tuple[Statement, ...]:
-    return body
+_COMMON: dict[str, Imported] = {
+    "OrderedDict": ("collections", "OrderedDict", ""),
+    "F": ("torch.nn", "functional", "F"),
+    "nn": ("torch", "nn", ""),
+    "torch": ("torch", "", ""),
+}
 
 
-# ------------------------------------------------------------------------------------------------- the module's head
-def _imports(classes: tuple[ClassDef, ...], support: tuple[Statement, ...]) -> tuple[Statement, ...]:
-    said = set(names(tuple(each.body for each in classes)))
-    found: list[Statement] = []
-    if "OrderedDict" in said:
-        found.append(ImportFrom("collections", (("OrderedDict", ""),)))
-    if "torch" in said:
-        found.append(Import("torch"))
-    found.append(ImportFrom("torch", (("nn", ""),)))
-    if "F" in said:
-        found.append(ImportFrom("torch.nn", (("functional", "F"),)))
-    return tuple(found)
-
-
-def _support(classes: tuple[ClassDef, ...]) -> tuple[Any, ...]:
-    return ()
-
-
-__all__ = ["ValueId", "Line", "SUPPORT", "ast", "network_module", "unused", "value", "Tree"]
+def _assembled(header: str, classes: tuple[ClassDef, ...]) -> str:
+    """The text: docstring, imports, classes brought along, then the model's own."""
+    said = set(names(tuple(classes)))
+    texts, imports = supporting(said - {each.name for each in classes})
+    imports |= {needed for name, needed in _COMMON.items() if name in said}
+    top = print_module(Module(header, ())).rstrip("\n")
+    return "\n\n\n".join([f"{top}\n\n{import_lines(imports)}", *texts, print_body(classes)])

@@ -27,6 +27,17 @@ def names(node: Any) -> Iterator[str]:
             yield from names(getattr(node, name))
 
 
+def holds(node: Any, part: Expression) -> bool:
+    """Whether one node occurs in another."""
+    if node == part:
+        return True
+    if isinstance(node, tuple):
+        return any(holds(each, part) for each in node)
+    return hasattr(node, "__dataclass_fields__") and any(
+        holds(getattr(node, name), part) for name in _fields(type(node))
+    )
+
+
 def replaced(node: Any, by: Mapping[str, Expression]) -> Any:
     """The node with expressions in the place of names."""
     if isinstance(node, Name):
@@ -80,7 +91,9 @@ def _simplified(node: Expression) -> Expression | None:
             size = None
         if isinstance(size, Dim):
             normal = formula(str(size))
-            node = normal if _leaves(normal) < _leaves(node) else node
+            said = list(names(node))
+            again = len(set(said)) < len(said)
+            node = normal if _leaves(normal) < _leaves(node) + again else node
     return node if _leaves(node) <= LONGEST else None
 
 

@@ -76,6 +76,11 @@ def plan(model: Model) -> Plan:
     return found
 
 
+def holds_weights(module: Module) -> bool:
+    """Whether there is anything of the state-dict in it."""
+    return bool(module.weights) or any(map(holds_weights, module.children))
+
+
 def output_name(model: Model, port: Port) -> str:
     """What an output is called in the module, in JSON and in ONNX alike."""
     return port.name or "output"

@@ -19,6 +19,7 @@ from specc.code.nodes import (
     Unary,
     assign,
     call,
+    dotted,
     method,
     value,
 )
@@ -63,7 +64,7 @@ def _numbers(spec: WeightSpec, shape: tuple[Any, ...]) -> Expression:
     numbers = list(spec.values)
     if spec.dtype == "bool":
         numbers = [bool(each) for each in numbers]
-    keywords = {"dtype": Name("torch.float32")} if spec.dtype == "float" else {}
+    keywords = {"dtype": dotted("torch.float32")} if spec.dtype == "float" else {}
     if spec.dtype == "int" and numbers == list(range(len(numbers))) and len(numbers) > 1:
         made: Expression = call("torch.arange", len(numbers))
     elif not shape:
@@ -75,7 +76,7 @@ def _numbers(spec: WeightSpec, shape: tuple[Any, ...]) -> Expression:
 
 
 def _start(spec: WeightSpec, shape: tuple[Any, ...], key: str) -> Expression:
-    dtype = {"dtype": Name(_TYPES[spec.dtype])} if spec.dtype in _TYPES else {}
+    dtype = {"dtype": dotted(_TYPES[spec.dtype])} if spec.dtype in _TYPES else {}
     size = [value(each) for each in shape] if shape else [value(())]
     if _FILLED.fullmatch(spec.init):
         return call(f"torch.{spec.init}", *size, **dtype)

@@ -58,7 +58,8 @@ class Trace:
             self.walk(frame, view)
             return
         arguments = {
-            name: self._again(frame.expressions.get(name), value, frame.caller, view) for name, value in frame.given.items()
+            name: self._again(frame.expressions.get(name), value, frame.caller, view)
+            for name, value in frame.given.items()
         }
         self.arguments[id(frame)] = arguments
         self.walk(frame, self.view(frame, arguments))

@@ -108,6 +108,7 @@ class Op(Entry):
     mixes: ClassVar[bool] = False  # takes tensors with and without a batch together
     layout: ClassVar[Layout | None] = None  # None: the layout of its first input
     makes: ClassVar[str] = ""  # what its numbers are: "probabilities", "probability", …
+    moves: ClassVar[bool] = False  # gives its input's numbers as they are, only in another place or shape
     undone: ClassVar[bool] = False  # as a head, its logits are its input
     dtypes: ClassVar[tuple[Dtype, ...]] = ("float",)  # element types its inputs may have
 

@@ -5,7 +5,7 @@
     index("x", slice(None), slice(1, None))     x[:, 1:]
     binary("*", 4, Name("growth"))              4 * growth
 
-Where a node is wanted for a function, an object or a target, a text is a dotted name; among arguments a text is a string.
+Where a node is wanted for a function, an object or a target, a text is a dotted name; among arguments it is a string.
 """
 
 from __future__ import annotations
@@ -40,7 +40,10 @@ def dotted(path: str | Expression) -> Expression:
     parts = path.split(".")
     if not all(part.isidentifier() for part in parts):
         raise ValueError(f"{path!r} is not a dotted name")
-    return reduce(Attribute, parts[1:], Name(parts[0]))
+    node: Expression = Name(parts[0])
+    for part in parts[1:]:
+        node = Attribute(node, part)
+    return node
 
 
 def value(given: Any) -> Expression:

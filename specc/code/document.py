@@ -78,9 +78,7 @@ class Choice:
     documents: tuple[Document, ...]
 
 
-Document: TypeAlias = (
-    "str | tuple[Document, ...] | Line | Group | Indent | IfBroken | Loose | Bracketable | Choice"
-)
+Document: TypeAlias = "str | tuple[Document, ...] | Line | Group | Indent | IfBroken | Loose | Bracketable | Choice"
 
 SOFT = Line("")
 SPACE = Line(" ")

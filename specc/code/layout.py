@@ -1,4 +1,4 @@
-"""Expressions as documents: where `ruff format` would break them, inside brackets, in optional ones and outside of any."""
+"""Expressions as documents: where `ruff format` breaks them inside brackets, in optional ones and outside of any."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def layout(node: Expression, level: Level) -> Document:
 def enclosed(left: str, content: Document, right: str, level: Level) -> Document:
     """Brackets whose content goes on lines of its own where it does not fit."""
     inner: Document = Group(soft_block(content))
-    if level is not OUTSIDE and level is not INSIDE:
+    if level is not None and level is not INSIDE:
         inner = Loose(inner, level)
     return (left, inner, right)
 

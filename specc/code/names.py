@@ -8,10 +8,14 @@ import unicodedata
 from collections.abc import Hashable, Iterable
 
 _BUILTINS = frozenset(
-    "abs all any bool bytes callable dict enumerate float getattr hasattr int isinstance iter len list map max min next "
-    "object pow print property range repr reversed round set setattr sorted str sum super tuple type zip "
-    "ArithmeticError AssertionError Exception IndexError KeyError NotImplementedError RuntimeError TypeError ValueError".split()
-)
+    {
+        "abs", "all", "any", "bool", "bytes", "callable", "dict", "enumerate", "float", "getattr", "hasattr", "int",
+        "isinstance", "iter", "len", "list", "map", "max", "min", "next", "object", "pow", "print", "property",
+        "range", "repr", "reversed", "round", "set", "setattr", "sorted", "str", "sum", "super", "tuple", "type",
+        "zip", "ArithmeticError", "AssertionError", "Exception", "IndexError", "KeyError", "NotImplementedError",
+        "RuntimeError", "TypeError", "ValueError",
+    }
+)  # fmt: skip
 _WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _NUMBERED = re.compile(r"^(.*\D)_([1-9]\d*)$")
 
@@ -64,7 +68,7 @@ def identifier(hint: str) -> str:
 
 
 def snake_case(name: str) -> str:
-    """`ConvBN` -> `conv_bn`, `InvertedResidual` -> `inverted_residual`, `ResNet18` -> `res_net18`, `HTTPHead` -> `http_head`.
+    """`ConvBN` -> `conv_bn`, `InvertedResidual` -> `inverted_residual`, `ResNet18` -> `res_net18`, `UNet` -> `u_net`.
 
     A word starts at a capital that follows a small letter or a digit, and at the last of several capitals when a small
     letter follows it; digits belong to the word before them.

@@ -39,12 +39,14 @@ class Bracketed(Expression):
 
 
 def bracketed(node: Expression) -> Expression:
-    """The same expression with a `Bracketed` wherever Python, or its style, wants brackets; negative numbers get a sign."""
+    """The expression with a `Bracketed` wherever Python or its style wants one; a negative number becomes a Unary."""
     match node:
         case Name() | FString():
             return node
-        case Literal(number):
-            return Unary("-", Literal(-number)) if _negative(number) else node
+        case Literal(int() | float() as number) if not isinstance(number, bool) and math.copysign(1, number) < 0:
+            return Unary("-", Literal(-number))
+        case Literal():
+            return node
         case Attribute(value, name):
             return Attribute(_object(value), name)
         case Call(function, arguments, keywords):
@@ -107,10 +109,6 @@ def _object(node: Expression) -> Expression:
     inner = _at_least(node, _PRIMARY)
     number = isinstance(inner, Literal) and isinstance(inner.value, int | float) and not isinstance(inner.value, bool)
     return Bracketed(inner) if number else inner
-
-
-def _negative(number: object) -> bool:
-    return isinstance(number, int | float) and not isinstance(number, bool) and math.copysign(1, number) < 0
 
 
 def _precedence(node: Expression) -> int:

@@ -1,4 +1,4 @@
-"""Questions about an expression that decide where it may be split over lines, answered as `ruff format` answers them."""
+"""Questions about an expression that decide where it may go over several lines, answered as `ruff format` does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Numbers that remember the expression they came from: `4 * growth` is reckoned as 128 and printed as it was written."""
+"""Numbers that remember the expression they came from: `4 * growth` reckons as 128 and is printed as it was written."""
 
 from __future__ import annotations
 
@@ -99,8 +99,9 @@ def _combine(sign: str, left: Expression, right: Expression, number: Any) -> Exp
 
 
 def _constant(node: Expression) -> int | None:
-    whole = isinstance(node, Literal) and isinstance(node.value, int) and not isinstance(node.value, bool)
-    return node.value if whole else None  # type: ignore[attr-defined, no-any-return]
+    if isinstance(node, Literal) and isinstance(node.value, int) and not isinstance(node.value, bool):
+        return node.value
+    return None
 
 
 def _shifted(node: Expression, by: int) -> Expression:

@@ -157,9 +157,7 @@ def _read(said: Mapping[str, str], name: str) -> Description:
         return json.loads(said[f"specc.{key}"])
 
     given = value("arguments")
-    origin = Origin(
-        said[SPEC], value("file"), given["network"], given["settings"], given["sizes"], given["imports"]
-    )
+    origin = Origin(said[SPEC], value("file"), given["network"], given["settings"], given["sizes"], given["imports"])
     if onnx_file.seal(said) != said[onnx_file.SEAL]:
         raise NotOurs(f"the description in {name} was changed after it was written", "export it again")
     if spec_hash(origin) != said["specc.spec.sha256"]:

@@ -111,7 +111,9 @@ def open_session(onnx_path: Path | str) -> Any:
 
 def trials(model: Model) -> list[tuple[dict[str, int], int]]:
     """Sizes and batches to try: every batch at least once, and three admissible sizes where sizes are unknown."""
-    symbols = sorted({name for port in ports(model) for size in model.type(port.value).shape for name in _symbols(size)})
+    symbols = sorted(
+        {name for port in ports(model) for size in model.type(port.value).shape for name in _symbols(size)}
+    )
     if not symbols:
         return [({}, batch) for batch in BATCHES]
     predicates = [each.predicate for each in model.requirements]

@@ -140,7 +140,9 @@ def bench(
     chosen = _sizes(predictor.description, sizes or {})
     random = np.random.default_rng(0)
     inputs = {
-        side.name: random.integers(0, 2, (batch, *(evaluate(size, chosen) for size in side.shape))).astype(TYPES[side.dtype])
+        side.name: random.integers(0, 2, (batch, *(evaluate(size, chosen) for size in side.shape))).astype(
+            TYPES[side.dtype]
+        )
         for side in predictor.inputs
     }
     for _ in range(_WARM_UP):
@@ -178,7 +180,9 @@ def _open(path: Path, device: Device) -> Any:
             raise NoDevice(f"the GPU cannot be used: {said}", "`specc doctor` says what is missing") from None
         raise NotOurs(f"onnxruntime refuses {path.name}: {said}", "export it again") from None
     if device == "cuda" and "CUDAExecutionProvider" not in session.get_providers():
-        raise NoDevice("the GPU cannot be used: onnxruntime fell back to the CPU", "`specc doctor` says what is missing")
+        raise NoDevice(
+            "the GPU cannot be used: onnxruntime fell back to the CPU", "`specc doctor` says what is missing"
+        )
     return session
 
 

@@ -87,9 +87,7 @@ def module_of(model: Model, arrays: Callable[[str], NDArray[Any]], needed: set[s
 
 
 # -------------------------------------------------------------------------------------------------------- the claims
-def _claims(
-    path: Path, said: Description, weights: Mapping[str, NDArray[Any]] | None
-) -> Iterator[str | Proof]:
+def _claims(path: Path, said: Description, weights: Mapping[str, NDArray[Any]] | None) -> Iterator[str | Proof]:
     """Every claim that holds, in order; the first that does not is raised."""
     yield "the description is the one that was written, and its spec has the hash it states"
     model = _compiled(said)
@@ -173,7 +171,9 @@ class _Stored:
         try:
             proto = onnx.load(str(path))
         except (OSError, onnx.checker.ValidationError) as error:
-            raise NotOurs(f"the weights beside {path.name} cannot be read: {error}", "keep both files together") from None
+            raise NotOurs(
+                f"the weights beside {path.name} cannot be read: {error}", "keep both files together"
+            ) from None
         self._tensors = {each.name: each for each in proto.graph.initializer}
         self._owners = {weight.key: weight.tied or weight.key for weight in graph.model.weights}
 

@@ -21,6 +21,7 @@ class Token(NamedTuple):
 
 _NUMBERLIKE = re.compile(r"[0-9](?:[\w.]|(?<=[eE])[+-])*", re.ASCII)
 _OPEN_STRING = re.compile(r"""["'][^\r\n]*?(?=[,)\]}\r\n]|$)""")
+_TYPESET = re.compile("[\u201c\u201d\u201e][^\r\n\u201c\u201d]*[\u201c\u201d]")
 _MARKS = {
     "\u2192": "->", "\u00d7": "*", "\u00b7": "*", "\u2212": "-", "\u2013": "-", "\u2014": "-", "\u00a0": " ",
     "\u201c": '"', "\u201d": '"', "\u201e": '"', "\u2018": "'", "\u2019": "'", "\u2264": "<=", "\u2265": ">=",
@@ -70,10 +71,18 @@ def _odd(source: Source, tables: Tables, bag: Bag, tokens: list[Token], at: int,
             )
         )
         return string.end()
+    quoted = _TYPESET.match(text, at, end)
+    if quoted:
+        tokens.append(Token(tables.terminal("STRING"), at, quoted.end(), ""))
+        bag.add(_bad_character(Span(source, at, quoted.end())))
+        return quoted.end()
     stop = at + 1
     while stop < end and not tables.scanner.match(text, stop, end) and text[stop] not in "\"'0123456789":
         stop += 1
     bag.add(_bad_character(Span(source, at, stop)))
+    meant = tables.scanner.fullmatch(_MARKS.get(text[at:stop], ""))
+    if meant and meant[0].strip():
+        tokens.append(Token(tables.groups[meant.lastindex or 0], at, stop, meant[0]))
     return stop
 
 
@@ -102,6 +111,7 @@ def _bad_character(span: Span) -> Diagnostic:
     else:
         help = "leave it out"
     what = "this character" if len(span.text) == 1 else "this"
+    help = "write the string in plain quotes" if meant in ("'", '"') else help
     return Diagnostic("unexpected-character", span, f"{what} has no meaning here: `{shown(span.text)}`", help)
 
 

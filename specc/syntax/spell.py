@@ -165,7 +165,8 @@ def _expression(node: Any) -> tuple[int, str]:
         case tree.Name(name=name):
             return _ATOM, name
         case tree.Attribute(value=value, name=name):
-            return _POSTFIX, f"{_at(value, _POSTFIX)}.{name}"
+            number = isinstance(value, tree.Number)
+            return _POSTFIX, f"{_at(value, _ATOM + 1 if number else _POSTFIX)}.{name}"
         case tree.Index(value=value, items=items):
             listed = ", ".join(_part(each) if isinstance(each, tree.Slice) else _at(each, _CHOICE) for each in items)
             return _POSTFIX, f"{_at(value, _POSTFIX)}[{listed}]"

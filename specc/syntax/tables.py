@@ -17,7 +17,7 @@ from typing import Any
 
 from specc.resources import root
 
-_FORMAT = 1
+_FORMAT = 2
 _STARTS = ("file", "expression")
 _WORD = re.compile(r"(\w+|\(\?:\w+(?:\|\w+)*\))((?:\(\?[=!].*\))?)")
 
@@ -122,29 +122,50 @@ def _from_lark(grammar: str) -> dict[str, Any]:
     machine = data["parser"]["parser"]
     names = [*sorted(each.name for each in lark.terminals), "$END"]
     numbers = {name: number for number, name in enumerate(names)}
-    rules = {key: each for key, each in memo.items() if each["__type__"] == "Rule"}
-    order = {key: number for number, key in enumerate(rules)}
+    rules = sorted((json.dumps(_plain_rule(each)), key) for key, each in memo.items() if each["__type__"] == "Rule")
+    order = {key: number for number, (_, key) in enumerate(rules)}
+    number = _numbered(machine)
     actions: list[list[int]] = []
     goto: list[dict[str, int]] = []
-    for state in range(len(machine["states"])):
+    for state in number:
         row: list[int] = []
         beyond: dict[str, int] = {}
-        for token, (kind, target) in sorted(machine["states"][state].items()):
-            symbol = machine["tokens"][token]
+        for symbol, (kind, target) in _row(machine, state):
             if symbol in numbers:
-                row += (numbers[symbol], ~order[target["@"]] if kind == 1 else target)
+                row += (numbers[symbol], ~order[target["@"]] if kind == 1 else number[target])
             else:
-                beyond[symbol] = target
+                beyond[symbol] = number[target]
         actions.append(row)
         goto.append(beyond)
     return {
         "terminals": names,
         "patterns": {each.name: each.pattern.to_regexp() for each in lark.terminals},
-        "rules": [_plain_rule(each) for each in rules.values()],
+        "rules": [json.loads(each) for each, _ in rules],
         "actions": actions,
         "goto": goto,
-        "starts": {name: [machine["start_states"][name], machine["end_states"][name]] for name in _STARTS},
+        "starts": {name: [number[machine[f"{end}_states"][name]] for end in ("start", "end")] for name in _STARTS},
     }
+
+
+def _row(machine: dict[str, Any], state: int) -> list[tuple[str, Any]]:
+    """A state's actions by the names of their symbols, in their order."""
+    return sorted(((machine["tokens"][token], act) for token, act in machine["states"][state].items()), key=_first)
+
+
+def _first(pair: tuple[str, Any]) -> str:
+    return pair[0]
+
+
+def _numbered(machine: dict[str, Any]) -> dict[int, int]:
+    """New numbers for the states, in the order in which they are reached: Lark's own differ from run to run."""
+    found = [machine["start_states"][name] for name in _STARTS]
+    number = {state: at for at, state in enumerate(found)}
+    for state in found:
+        for _, (kind, target) in _row(machine, state):
+            if kind == 0 and target not in number:
+                number[target] = len(number)
+                found.append(target)
+    return number
 
 
 def _plain_rule(rule: dict[str, Any]) -> list[Any]:

@@ -7,9 +7,10 @@ from torch.nn import functional as F
 
 
 class SameConv(nn.Module):
-    """Convolution that gives ceil(n / stride) places for n; an odd rest of the padding goes behind.
+    """Convolution that gives ceil(n / stride) places for n.
 
-    The kernel's length says whether it is a 1-D, 2-D or 3-D convolution.
+    An odd rest of the padding goes behind. The kernel's length says whether it is a 1-D,
+    2-D or 3-D convolution.
     """
 
     def __init__(
@@ -23,16 +24,34 @@ class SameConv(nn.Module):
         bias: bool = True,
     ) -> None:
         super().__init__()
-        kind = (nn.Conv1d, nn.Conv2d, nn.Conv3d)[len(kernel) - 1]
-        plain = kind(in_channels, out_channels, kernel, stride, dilation=dilation, groups=groups, bias=bias)
+        kind = getattr(nn, f"Conv{len(kernel)}d")
+        plain = kind(
+            in_channels,
+            out_channels,
+            kernel,
+            stride,
+            dilation=dilation,
+            groups=groups,
+            bias=bias,
+        )
         self.weight, self.bias = plain.weight, plain.bias
         self.stride, self.dilation, self.groups = plain.stride, plain.dilation, groups
 
     def forward(self, x: Tensor) -> Tensor:
-        axes = zip(x.shape[2:], self.weight.shape[2:], self.stride, self.dilation, strict=True)
+        axes = zip(
+            x.shape[2:], self.weight.shape[2:], self.stride, self.dilation, strict=True
+        )
         pads: list[int] = []
         for size, kernel, stride, dilation in axes:
             missing = max(dilation * (kernel - 1) - (size - 1) % stride, 0)
             pads = [missing // 2, missing - missing // 2, *pads]
-        convolve = (F.conv1d, F.conv2d, F.conv3d)[len(self.stride) - 1]
-        return convolve(F.pad(x, pads), self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
+        convolve = (F.conv1d, F.conv2d, F.conv3d)[x.dim() - 3]
+        return convolve(
+            F.pad(x, pads),
+            self.weight,
+            self.bias,
+            self.stride,
+            0,
+            self.dilation,
+            self.groups,
+        )

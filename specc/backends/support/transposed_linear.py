@@ -14,8 +14,14 @@ class TransposedLinear(nn.Module):
     def __init__(self, in_features: int, out_features: int, bias: bool = True) -> None:
         super().__init__()
         bound = 1 / math.sqrt(in_features)
-        self.weight = nn.Parameter(torch.empty(in_features, out_features).uniform_(-bound, bound))
-        self.bias = nn.Parameter(torch.empty(out_features).uniform_(-bound, bound)) if bias else None
+        self.weight = nn.Parameter(
+            torch.empty(in_features, out_features).uniform_(-bound, bound)
+        )
+        self.bias = (
+            nn.Parameter(torch.empty(out_features).uniform_(-bound, bound))
+            if bias
+            else None
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         y = x @ self.weight

@@ -20,6 +20,7 @@ class Activation(Op):
     """A function of each number, with a module and a function in PyTorch and a node in ONNX."""
 
     batchless = True
+    makes = "activations"
     layer: ClassVar[str] = ""
     function: ClassVar[str] = ""
     node: ClassVar[str] = ""
@@ -192,6 +193,7 @@ class Identity(Activation):
     """The tensor as it is."""
 
     name = "identity"
+    makes, moves = "", True
     dtypes = ("float", "int", "bool")
     layer, node = "nn.Identity", "Identity"
     cases = (Case("identity", "[4] -> [4]"), Case("identity", "[4, H, W] -> [4, H, W]"))
@@ -270,7 +272,7 @@ class Prelu(WeightedOp):
 
     def weights(self, *x: TensorType, **named: TensorType) -> Mapping[str, WeightSpec]:
         count = x[0].channels if self.per == "channel" else 1
-        return {"weight": WeightSpec((count,), init="constant", decays=False, arguments=(("value", self.start),))}
+        return {"weight": WeightSpec((count,), init="constant", decays=False, arguments=(("", self.start),))}
 
     def module(self, *x: TensorType, **named: TensorType) -> Expression | None:
         places = () if self.per == "all" else (x[0].channels,)

@@ -38,7 +38,7 @@ class Conv(WeightedOp):
     """How far the window moves."""
     padding: Padding = 0
     """Zeros around the input: a number, `[before, after]` per axis, `same` (the output has size `ceil(n / stride)`, an
-    odd rest goes behind), `valid` (none), `full` (the dilated kernel less 1 on each side), `causal` (all of it before)."""
+    odd rest is behind), `valid` (none), `full` (the dilated kernel less 1 on each side), `causal` (all before)."""
     dilation: Window = 1
     """Distance between the places that one window sees."""
     groups: Positive = 1
@@ -161,7 +161,8 @@ class Conv(WeightedOp):
         return self.padding if isinstance(self.padding, int) else together(tuple(axis.before for axis in axes))
 
     def _named_same(self, axes: tuple[Axis, ...]) -> bool:
-        return self.padding == "same" and all(axis.stride == 1 for axis in axes) and self.table is None
+        """Whether the module takes the word itself: PyTorch's only where it moves by 1."""
+        return self.padding == "same" and (self.table is not None or all(axis.stride == 1 for axis in axes))
 
     def _pads_first(self, axes: tuple[Axis, ...]) -> bool:
         """Whether the padding differs before and after, so that the input is padded on its own."""

@@ -25,6 +25,7 @@ class Reorder(Op):
     """One that moves numbers between places."""
 
     batchless = True
+    moves = True
     layout = ""
     dtypes = ANY
 
@@ -117,6 +118,7 @@ class Squeeze(Op):
     name = "squeeze"
     takes = "c *"
     batchless = True
+    moves = True
     layout = ""
     dtypes = ANY
     cases = (

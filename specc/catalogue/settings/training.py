@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from specc.catalogue.arguments import (
     Count,
@@ -171,10 +171,16 @@ class Early(Setting):
     """The figure, a column of metrics.csv."""
 
 
-class L1(Setting):
-    """`x` times the sum of the absolute values, added to the loss."""
+class Regularizer(Setting):
+    """`decays` says that it belongs into the gradient as weight decay."""
 
     role = "regularizer"
+    decays: ClassVar[bool] = False
+
+
+class L1(Regularizer):
+    """`x` times the sum of the absolute values, added to the loss."""
+
     name = "l1"
 
     x: NonNegative
@@ -184,11 +190,11 @@ class L1(Setting):
     """Weights alone, or biases and norms too."""
 
 
-class L2(Setting):
+class L2(Regularizer):
     """`x` times a weight, added to its gradient: weight decay, half of `x` times the sum of squares in the loss."""
 
-    role = "regularizer"
     name = "l2"
+    decays = True
 
     x: NonNegative
     """The factor."""

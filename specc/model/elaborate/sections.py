@@ -13,14 +13,13 @@ from specc.model.elaborate.files import Unit
 from specc.model.elaborate.problem import Silent, problem, suggestion
 from specc.model.elaborate.scope import Scope
 from specc.model.graph import Model
+from specc.model.heads import outputs
 from specc.model.program import Chosen, Deployment, Measure, Program, Term
 from specc.sizes.dim import product
 from specc.syntax import tree
 from specc.syntax.parse import parse_expression
 from specc.text.diagnostics import Bag, Diagnostic, SpecError
 from specc.text.source import Span
-
-OUTPUT = "output"
 
 
 def program(
@@ -72,7 +71,7 @@ class _Reader:
         self.model = model
         self.bag = bag
         self.settings = settings
-        self.outputs = {port.name or OUTPUT: port for port in model.outputs}
+        self.outputs = outputs(model)
         scope = Scope(unit.scope, "section")
         scope.names.update(model.parameters)
         self.entries = Entries(scope, self.refer)
@@ -283,10 +282,10 @@ class _Reader:
         sizes: dict[str, int] = {}
         for each in self._each("sizes", self._plain, "export"):
             sizes |= each.entry.extra_values
-        outputs: list[str] = []
+        named: list[str] = []
         for each in self._each("outputs", self._plain, "export"):
-            outputs += self._deployed(each)
-        return Deployment(opset.entry.number, "fp32", tuple(outputs), sizes, section.span if section else None)
+            named += self._deployed(each)
+        return Deployment(opset.entry.number, "fp32", tuple(named), sizes, section.span if section else None)
 
     def _deployed(self, chosen: Chosen) -> list[str]:
         known = [name for name, port in self.outputs.items() if not port.training]
