@@ -8,11 +8,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from specc.model.elaborate.evaluate import Evaluator
+from specc.model.elaborate.evaluate import Budget, Evaluator
 from specc.model.elaborate.files import Loader, Unit
 from specc.model.elaborate.network import elaborate, unknown_setting
-from specc.model.elaborate.problem import suggestion
+from specc.model.elaborate.problem import Exhausted, suggestion
 from specc.model.graph import Model
+from specc.model.program import Deployment, Program
 from specc.resources import root
 from specc.syntax import tree
 from specc.syntax.parse import parse, parse_expression
@@ -25,13 +26,24 @@ Read = Callable[[str], str | None]
 
 @dataclass
 class Compilation:
-    """What came of a text: its models by name in the order of the file, and the diagnostics."""
+    """What came of a text: its models by name in the order of the file, and the diagnostics.
+
+    `imports` are the texts of the project's files that it imports, by path; bundled blocks are not among them.
+    """
 
     source: Source
     bag: Bag
     models: dict[str, Model] = field(default_factory=dict)
     unit: Unit | None = None
     network: str | None = None
+    settings: dict[str, str] = field(default_factory=dict)
+    sizes: dict[str, int] = field(default_factory=dict)
+    imports: dict[str, str] = field(default_factory=dict)
+    settings: Mapping[str, str] = field(default_factory=dict)
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    programs: dict[tuple[str, str], Program] = field(default_factory=dict)  # by network and phase
+    deployments: dict[str, Deployment] = field(default_factory=dict)
+    budget: Budget = field(default_factory=Budget)
 
     @property
     def ok(self) -> bool:
@@ -64,7 +76,7 @@ def compile_text(
     """
     source = Source(name, text)
     bag = Bag()
-    found = Compilation(source, bag, network=network)
+    found = Compilation(source, bag, network=network, settings=dict(settings or {}), sizes=dict(sizes or {}))
     with deep_recursion():
         _compile(found, dict(settings or {}), dict(sizes or {}), read)
         if fixes and bag.failed:
@@ -80,13 +92,13 @@ def _mended(found: Compilation, settings: dict[str, str], sizes: dict[str, int],
         other = compile_text(text, found.source.name, network=found.network, settings=settings, sizes=sizes, read=read, fixes=False)
         return other.bag, list(other.models.values())
 
-    return with_fixes(found.bag, found.source, found.unit, again)
+    return with_fixes(found.bag, found.source, found.unit, again, found.budget.spent)
 
 
 def _compile(found: Compilation, settings: dict[str, str], sizes: dict[str, int], read: Read | None) -> None:
     bag = found.bag
     file = parse(found.source, bag)
-    loader = Loader(bag, _project(read, bag), _library(bag))
+    loader = Loader(bag, _project(read, found), _library(bag))
     unit = found.unit = loader.load(found.source.name, file)
     if not unit.networks and not bag.failed and not _is_library(file):
         bag.add(Diagnostic("no-network", None, "this file declares no network", file=found.source.name))
@@ -96,11 +108,40 @@ def _compile(found: Compilation, settings: dict[str, str], sizes: dict[str, int]
         return
     values = _settings(settings, unit, bag)
     names = [found.network] if found.network else list(unit.networks)
-    for each in names:
-        model = elaborate(unit, each, bag, values, sizes, chosen=found.network == each)
-        if model is not None and model.complete:
-            found.models[each] = model
+    budget = found.budget
+    try:
+        for each in names:
+            model = elaborate(unit, each, bag, values, sizes, found.network == each, budget)
+            if model is not None and model.complete:
+                found.models[each] = model
+    except Exhausted:  # in the bag already
+        return
     _check_sizes(found, sizes)
+    if not bag.failed:
+        _check_whole(found, unit, bag)
+
+
+def _check_whole(found: Compilation, unit: Unit, bag: Bag) -> None:
+    """The rules for whole models, and the sections that belong to them."""
+    from specc.model.check import check_model, check_program
+
+    for model in found.models.values():
+        for each in check_model(model):
+            bag.add(each)
+    if not unit.sections:
+        return
+    from specc.model.elaborate.sections import deployment, program
+
+    for model in found.models.values():
+        for phase in sorted({section.phase for section in unit.sections if section.kind == "train"}):
+            plan = program(unit, model, bag, found.settings, phase)
+            if plan is not None:
+                found.programs[model.name, phase] = plan
+                for each in check_program(model, plan):
+                    bag.add(each)
+        deployed = deployment(unit, model, bag, found.settings)
+        if deployed is not None:
+            found.deployments[model.name] = deployed
 
 
 def _is_library(file: tree.File) -> bool:
@@ -116,7 +157,7 @@ def _settings(settings: Mapping[str, str], unit: Unit, bag: Bag) -> dict[str, An
     found: dict[str, Any] = {}
     for key, text in settings.items():
         if key not in known:
-            if not unit.sections or "." not in key:
+            if not _names_setting(key, unit):
                 bag.add(unknown_setting(key, list(known)))
             continue
         node = parse_expression(text, f"--set {key}", bag)
@@ -126,6 +167,12 @@ def _settings(settings: Mapping[str, str], unit: Unit, bag: Bag) -> dict[str, An
         except SpecError as error:
             bag.add(error.diagnostic)
     return found
+
+
+def _names_setting(key: str, unit: Unit) -> bool:
+    from specc.model.elaborate.changes import is_setting
+
+    return any(is_setting(key, section.kind) for section in unit.sections)
 
 
 def _check_sizes(found: Compilation, sizes: Mapping[str, int]) -> None:
@@ -138,10 +185,13 @@ def _check_sizes(found: Compilation, sizes: Mapping[str, int]) -> None:
             found.bag.add(Diagnostic("unknown-size", None, message, file=found.source.name))
 
 
-def _project(read: Read | None, bag: Bag) -> Callable[[str], tree.File | None]:
+def _project(read: Read | None, found: Compilation) -> Callable[[str], tree.File | None]:
     def load(path: str) -> tree.File | None:
         text = read(path) if read is not None else None
-        return None if text is None else parse(Source(path, text), bag)
+        if text is None:
+            return None
+        found.imports[path] = text
+        return parse(Source(path, text), found.bag)
 
     return load
 

@@ -14,21 +14,23 @@ from specc.text.source import Source, Span
 
 SIZED = frozenset({"window-does-not-fit", "window-too-large", "shape-mismatch"})
 MOST_TRIES = 24
+MOST_WORK = 2_000_000
 Compile = Callable[[str], "tuple[Bag, list[object]]"]
 
 
-def with_fixes(bag: Bag, source: Source, unit: Unit | None, compile_again: Compile) -> Bag:
+def with_fixes(bag: Bag, source: Source, unit: Unit | None, compile_again: Compile, work: int = 0) -> Bag:
     """The same diagnostics, each with those fixes alone that mend it: applied to the text and compiled again.
 
     `compile_again(text)` gives the bag and the models of a changed text. A fix is kept if its diagnostic is gone and
-    no other came in its place.
+    no other came in its place. `work` is what one compilation takes; the more, the fewer are tried.
     """
-    tries = MOST_TRIES
+    tries = min(MOST_TRIES, MOST_WORK // max(work, 1))
     found = Bag(bag.limit)
     errors = sum(each.severity == "error" for each in bag)
     for each in bag:
         candidates = list(each.fixes)
         if each.code in SIZED and unit is not None and tries > 0:
+            tries -= 1
             candidates += _crops(each, unit) + _sizes(each, source, unit, compile_again)
         kept: list[Fix] = []
         for fix in candidates:

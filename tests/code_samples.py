@@ -115,7 +115,8 @@ def _blocks(inner: st.SearchStrategy[n.Body]) -> st.SearchStrategy[n.Body]:
         n.Parameter, st.text("abcdefgh_", min_size=1, max_size=20).map("p_".__add__), st.none() | one, st.none() | one
     )
     several = st.lists(parameter, max_size=4, unique_by=lambda p: p.name).map(_defaults_last)
-    contexts = st.lists(st.tuples(one, st.none() | st.just(Name("c"))), min_size=1, max_size=3).map(tuple)
+    context = one.filter(lambda node: not isinstance(node, n.Tuple))
+    contexts = st.lists(st.tuples(context, st.none() | st.just(Name("c"))), min_size=1, max_size=3).map(tuple)
     block = st.one_of(
         st.builds(n.If, one, inner, inner | st.just(())),
         st.builds(n.For, st.just(Name("i")) | st.just(value((Name("i"), Name("x")))), one, inner),
@@ -142,12 +143,12 @@ def _defaults_last(parameters: list[n.Parameter]) -> tuple[n.Parameter, ...]:
     return tuple(sorted(parameters, key=lambda parameter: parameter.default is not None))
 
 
-EXPRESSIONS = _expressions()
-BODIES = _bodies()
+EXPRESSIONS = st.deferred(_expressions)
+BODIES = st.deferred(_bodies)
 
 _SIGNS: dict[str, Any] = {
     "+": ast.Add, "-": ast.Sub, "*": ast.Mult, "/": ast.Div, "//": ast.FloorDiv, "%": ast.Mod, "**": ast.Pow,
-    "@": ast.MatMult,     "|": ast.BitOr, "&": ast.BitAnd, "^": ast.BitXor, "<<": ast.LShift, ">>": ast.RShift,
+    "@": ast.MatMult, "|": ast.BitOr, "&": ast.BitAnd, "^": ast.BitXor, "<<": ast.LShift, ">>": ast.RShift,
     "and": ast.And, "or": ast.Or,
     "<": ast.Lt, ">": ast.Gt, "<=": ast.LtE, "==": ast.Eq, "!=": ast.NotEq, "in": ast.In, "not in": ast.NotIn,
     "is": ast.Is, "is not": ast.IsNot,
@@ -167,6 +168,8 @@ def _expression(node: n.Expression, store: bool = False) -> Any:
     match node:
         case Name(name):
             return ast.Name(name, context)
+        case Literal(int() | float() as number) if str(number).startswith("-"):
+            return ast.UnaryOp(ast.USub(), ast.Constant(-number))
         case Literal(given):
             return ast.Constant(given)
         case n.Attribute(inner, name):
@@ -209,7 +212,7 @@ def _expression(node: n.Expression, store: bool = False) -> Any:
 def _statement(node: Any) -> Any:
     match node:
         case n.Module(docstring, body):
-            return ast.Module(_body(body, docstring), [])
+            return ast.Module(_body(body, docstring) if docstring or to_ast(body) else [], [])
         case n.ExpressionStatement(given):
             return ast.Expr(to_ast(given))
         case n.Assign((target,), given, n.Expression() as annotation):

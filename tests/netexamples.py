@@ -8,6 +8,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from specc.syntax import tree
+from specc.syntax.spell import spell
 from specc.text.source import Source, Span
 
 EXAMPLES = {
@@ -33,13 +34,14 @@ def _expressions(leaf: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 def _compound(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     arguments = _tuples(st.one_of(_made(tree.Argument, st.just(""), inner), _made(tree.Argument, _NAMES, inner)))
     optional = st.one_of(st.none(), inner)
+    bound = st.one_of(st.none(), inner.filter(lambda node: not spell(node).endswith(("true", "false"))))
     arithmetic = st.sampled_from(["+", "-", "*", "/", "//", "%", "**", "and", "or", "==", "<="])
     return st.one_of(
         _made(tree.Binary, arithmetic, inner, inner),
         _made(tree.Unary, st.sampled_from(["-", "not"]), inner),
         _made(tree.Choice, inner, inner, inner),
         _made(tree.Call, inner, arguments),
-        _made(tree.Index, inner, _tuples(st.one_of(inner, _made(tree.Slice, optional, optional)), 1)),
+        _made(tree.Index, inner, _tuples(st.one_of(inner, _made(tree.Slice, bound, optional)), 1)),
         _made(tree.Attribute, inner, _NAMES, st.just(_SPAN)),
         _made(tree.List, _tuples(st.one_of(inner, _made(tree.Star, inner)))),
         _made(tree.Comprehension, inner, _tuples(_PLAIN, 1, 2), inner, optional),

@@ -19,7 +19,7 @@ from specc.backends.onnx_file import metadata, put_metadata, skeleton, write
 from specc.backends.onnx_weights import Arrays, SafetensorsFile, WeightProblem
 from specc.compiler import compile_text
 from specc.deploy.described import NotOurs, Origin
-from specc.deploy.export import export
+from specc.deploy.export import export, record
 from specc.deploy.predict import predict_files, table
 from specc.deploy.proof import Disproved, relative_error, trials
 from specc.deploy.runtime import BadInput, NoDevice, Predictor, bench
@@ -116,10 +116,14 @@ def test_every_tensor_has_a_shape_with_the_formulas_of_the_spec(tmp_path: Path) 
     known = {each.name: shape_of(each) for each in (*graph.input, *graph.output, *graph.value_info)}
     assert known["image"] == ["batch", 1, "H", "W"]
     assert known["c1"] == ["batch", 4, "H//2", "W//2"]
-    assert known["up"] == ["batch", 4, "2*(H//2)", "2*(W//2)"]
-    assert known["seg"] == ["batch", 2, "H", "W"]
     assert known["probabilities"] == ["batch", 3]
     assert {name for node in graph.node for name in node.output} <= known.keys()
+
+
+def test_derived_sizes_are_named_by_their_formula(tmp_path: Path) -> None:
+    text = "network N {\n    input x: [1, H]\n    maxpool(2, fit=down) -> upconv(3, 2, stride=2)\n}\n"
+    _, _, path = written(text, tmp_path)
+    assert shape_of(onnx.load(str(path)).graph.output[0]) == ["batch", 3, "2*(H//2)"]
 
 
 @pytest.mark.parametrize("height", [2, 6])
@@ -132,7 +136,8 @@ def test_sizes_at_run_time_are_computed_from_the_inputs(tmp_path: Path, height: 
 
 
 def test_an_output_that_is_an_input_or_given_twice_is_copied(tmp_path: Path) -> None:
-    text = "network N {\n    input x: [3]\n    h: relu(x)\n    output a: identity(x)\n    output b: identity(h)\n    output c: identity(h)\n}\n"
+    outputs = "output a: identity(x)\n    output b: identity(h)\n    output c: identity(h)"
+    text = f"network N {{\n    input x: [3]\n    h: relu(x)\n    {outputs}\n}}\n"
     _, _, path = written(text, tmp_path)
     onnx.checker.check_model(str(path), full_check=True)
     x = np.array([[-1.0, 0.0, 2.0]], np.float32)
@@ -303,6 +308,10 @@ def test_an_unproved_file_says_so_and_can_be_verified_later(tmp_path: Path) -> N
     verdict = verify(path)
     assert verdict.ok
     assert not verdict.was_proved
+    assert verdict.proof is not None
+    record(path, verdict.proof)
+    assert verify(path).was_proved
+    assert path.read_bytes() == exported(DIGITS, tmp_path).read_bytes()
 
 
 def test_weights_kept_in_another_form_come_back(tmp_path: Path) -> None:
@@ -313,7 +322,7 @@ def test_weights_kept_in_another_form_come_back(tmp_path: Path) -> None:
 
 
 def test_a_wrong_graph_is_disproved_and_the_step_is_named(tmp_path: Path) -> None:
-    model, graph, path = written(NET, tmp_path)
+    model, _, path = written(NET, tmp_path)
     arrays = weights_of(model)
     module = module_of(model, arrays.__getitem__, set(arrays))
     assert prove(model, path, module).error <= 1e-4
@@ -417,6 +426,12 @@ def test_relative_error_sees_shapes_types_and_what_is_not_finite() -> None:
     assert relative_error(np.array([1, 2]), np.array([1, 3])) == np.inf
 
 
+def test_what_cannot_run_is_said(tmp_path: Path) -> None:
+    text = "network N {\n    input x: [8]\n    batchnorm(affine=false, track=false)\n}\n"
+    with pytest.raises(Disproved, match="PyTorch cannot run the network at batch 1"):
+        exported(text, tmp_path)
+
+
 def test_sizes_that_are_tried_are_admissible() -> None:
     tried = trials(model_of(NET))
     assert len(tried) == 3
@@ -480,7 +495,7 @@ def test_prepare_of_the_file_is_applied(tmp_path: Path) -> None:
 def test_sizes_that_are_not_admissible_name_the_rule_and_the_nearest(tmp_path: Path) -> None:
     predictor = Predictor(exported(NET, tmp_path, prove=False), "cpu")
     assert predictor.run(np.zeros((2, 1, 6, 4), np.float32))["seg"].shape == (2, 2, 6, 4)
-    with pytest.raises(BadInput, match="H = 7, W = 4 is not valid: .*even") as caught:
+    with pytest.raises(BadInput, match=r"H = 7, W = 4 is not valid: .*even") as caught:
         predictor.run(np.zeros((1, 1, 7, 4), np.float32))
     assert caught.value.help == "the nearest that are: H = 6 or 8"
     with pytest.raises(BadInput, match=r"the network takes \[1, H, W\]"):

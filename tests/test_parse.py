@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from specc.resources import root
@@ -356,7 +356,7 @@ def test_large_texts_take_bounded_time(text: str) -> None:
 
 
 # ------------------------------------------------------------------------------------------------------- properties
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=150, deadline=None, derandomize=True, phases=[Phase.generate])
 @given(trees())
 def test_trees_printed_and_read_are_equal(file: tree.File) -> None:
     bag = Bag()
@@ -364,7 +364,7 @@ def test_trees_printed_and_read_are_equal(file: tree.File) -> None:
     assert not len(bag)
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=150, deadline=None, derandomize=True, phases=[Phase.generate])
 @given(st.text(alphabet=st.characters(), max_size=80))
 def test_no_text_raises(text: str) -> None:
     read(text)

@@ -93,7 +93,7 @@ def _needed(model: Model, ports: Sequence[Port]) -> list[Step]:
 
 def _lower_step(builder: Builder, sizes: Sizes, step: Step, env: dict[ValueId, Tensor]) -> None:
     pairs = [(port, _value(builder, value, env, step)) for port, value in zip(step.ports, step.inputs, strict=True)]
-    given = {"weight": tensor for port, tensor in pairs if port == "weight"}
+    given = {port: tensor for port, tensor in pairs if port == "weight"}
     graph = StepGraph(builder, step, given, sizes)
     try:
         pairs = _with_batch(builder, sizes, graph, step, pairs)
@@ -153,8 +153,8 @@ def _name(builder: Builder, graph: StepGraph, step: Step, outputs: Sequence[Tens
                 tensor.titled = True
             continue
         tensor.titled = bool(builder.model.values[value].name)
-        if at == 0 and all(node.name != step.path for node in builder.nodes):
-            tensor.maker.name = step.path
+        if at == 0:
+            builder.title(tensor.maker, step.path)
         builder.rename(tensor, builder.unique(_spelled(builder.model, step, value, at)))
     for node in graph.nodes:
         node.doc = doc
@@ -232,6 +232,7 @@ def _frozen(
     used = {tensor.name for node in nodes for tensor in node.inputs if tensor}
     outputs = {tensor.name for tensor in ends}
     made = [tensor for node in nodes for tensor in node.outputs]
+    places = {tensor.name for tensor in made}
     return OnnxModel(
         model.name,
         f"{model.name}, compiled by specc",
@@ -244,7 +245,7 @@ def _frozen(
         dict(metadata),
         model,
         source,
-        {value: tensor.name for value, tensor in env.items() if tensor in made},
+        {value: tensor.name for value, tensor in env.items() if tensor.name in places},
     )
 
 

@@ -153,7 +153,7 @@ class _Copying:
         return places
 
     def sources(self) -> dict[str, Any]:
-        """Weights that were only read to compute others, for whoever wants the state-dict back; not if they are large."""
+        """Weights that were only read to compute others, to have the state-dict back; not if they are large."""
         known = {use.info.name for use in self.model.weights}
         found: dict[str, Any] = {}
         for key in self._read:

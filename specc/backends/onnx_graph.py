@@ -5,12 +5,15 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from specc.backends.onnx_proto import Constant, OnnxNode, TensorInfo
 from specc.catalogue.op import Dtype, TensorType, WeightSpec
 from specc.model.graph import Model, Step
 from specc.sizes.dim import Size, text
+
+if TYPE_CHECKING:
+    from specc.catalogue.lowering import OnnxValue
 
 _FORMATS: dict[Dtype, str] = {"float": "f", "int": "q", "bool": "?"}
 
@@ -74,6 +77,7 @@ class Builder:
     _weights: dict[str, Tensor] = field(default_factory=dict)
     _constants: dict[tuple[str, tuple[int, ...], bytes], Tensor] = field(default_factory=dict)
     _keys: dict[str, Any] = field(default_factory=dict)
+    _titles: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self._keys = {weight.key: weight for weight in self.model.weights}
@@ -134,6 +138,12 @@ class Builder:
         self.nodes.append(made)
         return made
 
+    def title(self, node: Node, path: str) -> None:
+        """Name a node after its step; a path that two steps have goes to the first."""
+        if path not in self._titles:
+            self._titles.add(path)
+            node.name = path
+
     def rename(self, tensor: Tensor, name: str) -> None:
         self._tensors.pop(tensor.name, None)
         tensor.name = name
@@ -148,11 +158,12 @@ class Builder:
             at += 1
         return f"{name}_{at}"
 
-    def find(self, value: Tensor | str) -> Tensor | None:
+    def find(self, value: OnnxValue | str) -> Tensor | None:
         """The tensor that an op means: itself, one by its name, None for ""."""
-        if isinstance(value, str):
-            return self._tensors[value] if value else None
-        return value
+        if isinstance(value, Tensor):
+            return value
+        name = value if isinstance(value, str) else value.name
+        return self._tensors[name] if name else None
 
     def _initialiser(self, name: str, spec: WeightSpec) -> Tensor:
         return self._keep(Tensor(name, TensorType(spec.shape, spec.dtype, batched=False), "weight"))
@@ -182,21 +193,23 @@ class StepGraph:
         return self._builder.weight(self._module().key(name))
 
     def node(
-        self, kind: str, *x: Tensor | str, type: TensorType | None = None, outputs: int = 1, **attributes: Any
+        self, kind: str, *x: OnnxValue | str, type: TensorType | None = None, outputs: int = 1, **attributes: Any
     ) -> Any:
         types = self._types_of(type, outputs)
-        if kind == "Identity" and not isinstance(x[0], str) and x[0].type.batched == types[0].batched:
-            return x[0]
         inputs = tuple(self._builder.find(each) for each in x)
+        if kind == "Identity" and inputs[0] and inputs[0].type.batched == types[0].batched:
+            return inputs[0]
         made = self._builder.node(kind, f"{self._step.path}/{kind}", inputs, types, **attributes)
         self.nodes.append(made)
         return made.outputs if outputs > 1 else made.outputs[0]
 
-    def constant(self, value: Any, dtype: Dtype = "float") -> Tensor:
-        return self._builder.constant(value, dtype)
+    def constant(self, value: Any, dtype: str = "float") -> Tensor:
+        kinds: dict[str, Dtype] = {"float": "float", "int": "int", "bool": "bool"}
+        return self._builder.constant(value, kinds[dtype])
 
     def shape(self, *sizes: Size) -> Tensor:
-        return self._sizes.shape(sizes, batched=self.types[0].batched)
+        found: Tensor = self._sizes.shape(sizes, batched=self.types[0].batched)
+        return found
 
     def new_weight(self, name: str, spec: WeightSpec, compute: Any) -> Tensor:
         module = self._module()

@@ -20,7 +20,7 @@ METADATA_FIELD: Final = 14
 
 _FLOAT, _INT, _STRING, _FLOATS, _INTS, _STRINGS = 1, 2, 3, 6, 7, 8
 _ALWAYS_FLOAT = frozenset(
-    "alpha beta gamma epsilon momentum bias lambd mean scale high low cubic_coeff_a extrapolation_value value_float".split()
+    ["alpha", "beta", "gamma", "epsilon", "momentum", "bias", "lambd", "mean", "scale", "high", "low"]
 )
 
 

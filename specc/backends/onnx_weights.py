@@ -26,7 +26,11 @@ CHUNK: Final = 1 << 20
 _MOST_HEADER = 100_000_000
 _SAME: Final[dict[str, Dtype]] = {"F32": "float", "I64": "int", "BOOL": "bool"}
 _NUMPY: Final[dict[str, str]] = {
-    **{"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "BOOL": "?"},
+    "F64": "<f8",
+    "F32": "<f4",
+    "F16": "<f2",
+    "BF16": "<u2",
+    "BOOL": "?",
     **{f"{kind}{size * 8}": f"<{kind.lower()}{size}" for kind in "IU" for size in (1, 2, 4, 8)},
 }
 _WIDE: Final[dict[Dtype, str]] = {"float": "<f4", "int": "<i8", "bool": "?"}
@@ -123,7 +127,7 @@ class SafetensorsFile:
         stored, begin, end = self._header[key]
         self._file.seek(self._start + begin)
         data = np.empty(end - begin, dtype=np.uint8)
-        view, at = memoryview(data), 0
+        view, at = memoryview(data.data), 0
         while at < len(view):
             got = self._file.readinto(view[at:])
             if not got:
@@ -190,11 +194,12 @@ def locate(model: Model, source: WeightSource) -> dict[str, str]:
 
 
 def _misfit(weight: Weight, stored: Stored) -> list[str]:
-    shape = tuple(weight.spec.shape)
-    if any(not isinstance(size, int) for size in shape):
-        return [f"{weight.key} has a size that is not known: [{', '.join(map(str, shape))}]; bind it with --size"]
-    if stored.shape != shape:
-        return [f"{weight.key} is {list(stored.shape)}, the spec says {list(map(int, shape))}"]
+    shape = [int(size) for size in weight.spec.shape if isinstance(size, int)]
+    if len(shape) != len(weight.spec.shape):
+        said = ", ".join(map(str, weight.spec.shape))
+        return [f"{weight.key} has a size that is not known: [{said}]; bind it with --size"]
+    if list(stored.shape) != shape:
+        return [f"{weight.key} is {list(stored.shape)}, the spec says {shape}"]
     if stored.dtype not in _NUMPY or _kind(stored.dtype) != weight.spec.dtype:
         return [f"{weight.key} is stored as {stored.dtype}, the spec says {weight.spec.dtype}"]
     return []
@@ -214,7 +219,7 @@ def _widened(array: NDArray[Any], stored: str, dtype: Dtype) -> NDArray[Any]:
 
 
 def _chunks_of(array: NDArray[Any]) -> Iterator[memoryview]:
-    flat = memoryview(array.reshape(-1).view("u1"))
+    flat = memoryview(array.reshape(-1).view("u1").data)
     for at in range(0, len(flat), CHUNK):
         yield flat[at : at + CHUNK]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from specc.backends.torch_home import Home, Tree, plain_module
+from specc.backends.torch_home import Tree, plain_module
 from specc.backends.torch_names import TAKEN
 from specc.backends.torch_plan import Plan
 from specc.catalogue.op import Op
@@ -116,6 +116,9 @@ class _Probe:
         return Attribute(_MODULE, name)
 
     def size(self, x: object, axis: int) -> Expression:
+        return Name("size")
+
+    def formula(self, size: object) -> Expression:
         return Name("size")
 
     def function(self, dotted: str, *x: object, **keywords: object) -> Expression:

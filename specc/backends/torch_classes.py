@@ -4,16 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from itertools import groupby
 from typing import Any
 
 from specc.backends.torch_chain import Chains
-from specc.backends.torch_forward import Flow, Line, Naming, declared_in, nested, temporary
+from specc.backends.torch_forward import Flow, declared_in
 from specc.backends.torch_home import CannotPrint, Home, Tree, Word, words_in
+from specc.backends.torch_lines import Line, Naming, nested
 from specc.backends.torch_names import RESERVED_CLASSES, camel, plain, unused
 from specc.backends.torch_nodes import names, replaced
 from specc.backends.torch_plan import Plan
 from specc.backends.torch_start import starting
+from specc.backends.torch_statements import (
+    attribute,
+    constructor,
+    repeated,
+    statements,
+    super_init,
+    with_last_defaults,
+    with_parameters,
+)
 from specc.backends.torch_words import block_home, incoming, structural
 from specc.code.nodes import (
     Attribute,
@@ -21,32 +30,24 @@ from specc.code.nodes import (
     ClassDef,
     Dict,
     Expression,
-    ExpressionStatement,
     FunctionDef,
-    If,
     List,
-    ListOf,
     Name,
     Parameter,
     Return,
-    Starred,
     Statement,
     Tuple,
     assign,
     call,
     dotted,
-    method,
     value,
 )
 from specc.model.graph import Frame, Module, ValueId, Weight
 
-SUPER = call("super")
-MANY = 3
-
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A class that is written. `fixed` are the parameters that it cannot have, or not with other values than this use."""
+    """A class that is written. `fixed` are parameters that it lacks, or that have one value only."""
 
     name: str
     words: tuple[Word, ...]
@@ -66,6 +67,8 @@ class Writer:
 
     def __post_init__(self) -> None:
         self.tree = Tree(self.plan)
+        self.labels = {self.plan.seen(each.id): each.name for each in self.plan.model.values if each.name}
+        self.tied = [each for each in self.plan.model.weights if each.tied]
         self.chains = Chains(self.plan, self.tree)
         self._taken = {self.root_name, *RESERVED_CLASSES}
         self._plainest: dict[int, tuple[str, ...]] = {}
@@ -98,9 +101,7 @@ class Writer:
         node = home.module_of(module.step)
         if node is None:
             raise CannotPrint(f"`{module.path}` ({module.step.op.name}) has no module in PyTorch")
-        for name in module.step.expressions:
-            op = home.trace.ops.get(module.step.index, module.step.op)
-            home.left_out(node, getattr(op, name, None))
+        home.shown(module.step, node)
         return node
 
     def _sequential(self, frame: Frame, home: Home) -> Expression:
@@ -137,9 +138,7 @@ class Writer:
             number = given[word.name]
             if word.default is ... and len(positional) < by_place and not keywords:
                 positional.append(number)
-            elif word.default is ...:
-                keywords[word.name] = number
-            elif number != word.default or words_in(number):
+            elif word.default is ... or number != word.default or words_in(number):
                 keywords[word.name] = number
         return call(written.name, *positional, **keywords)
 
@@ -173,7 +172,7 @@ class Writer:
         fixed = frozenset(home.dropped)
         if frame.definition is not None:
             fixed |= frozenset(home.words) - {each.name for each in words} | structural(frame, home)
-        words = _with_last_defaults(words)
+        words = with_last_defaults(words)
         body = with_parameters(body, words)
         key = (id(frame.definition) if frame.definition else camel(frame.module.name), bases, body)
         name = self._known.get(key)
@@ -200,7 +199,7 @@ class Writer:
         module = frame.module
         if not module.record and self.chains.pure(frame):
             parts = [self._must(each, home) for each in self.chains.modules(frame)]
-            return (dotted("nn.Sequential"),), constructor([_super(*repeated(parts))])
+            return (dotted("nn.Sequential"),), constructor([super_init(*repeated(parts))])
         forward = self.forward(frame, home)
         for again in self.plan.frames[id(module)][1:]:
             self._same(frame, again, home, forward)
@@ -221,26 +220,26 @@ class Writer:
         stored = [each for each in home.words if each in set(names(functions))]
         functions = replaced(functions, {name: Attribute(Name("self"), name) for name in stored})
         style = self.tree.style(module)
-        start: list[Statement] = [_super()]
+        start: list[Statement] = [super_init()]
         kept: list[Statement] = [assign(Attribute(Name("self"), name), Name(name)) for name in stored]
         kept += [starting(each, frame, home) for each in declared_in(frame)]
         if style == "named":
             for child in module.children:
                 if id(child) in home.ran or self.tree.stands(module, child):
-                    kept.append(_attribute(child.name, self._must(child, home)))
+                    kept.append(attribute(child.name, self._must(child, home)))
             base = "nn.Module"
         else:
             children = self.tree.children(module)
             parts = [self._must(each, home) for each in children]
             base = "nn.ModuleList" if style == "list" else "nn.ModuleDict"
             if children and style == "list":
-                start = [_super(List(repeated(parts)))]
+                start = [super_init(List(repeated(parts)))]
             elif children:
-                start = [_super(Dict(tuple((each.name, part) for each, part in zip(children, parts, strict=True))))]
+                start = [super_init(Dict(tuple((each.name, part) for each, part in zip(children, parts, strict=True))))]
             else:
                 base = "nn.Module"
         kept += [self._tie(each, home) for each in self.ties(module)]
-        if not kept and start == [_super()]:
+        if not kept and start == [super_init()]:
             return (dotted(base),), functions
         return (dotted(base),), (*constructor([*start, *kept]), *functions)
 
@@ -282,15 +281,14 @@ class Writer:
         return (*statements(lines, shown), Return(nodes[0] if len(nodes) == 1 else Tuple(tuple(nodes))))
 
     def naming(self, lines: list[Line], results: Iterable[ValueId], given: Mapping[ValueId, str]) -> Naming:
-        labels = {each.id: each.name for each in self.plan.model.values if each.name}
-        naming = Naming(lines, results, labels)
+        naming = Naming(lines, results, self.labels)
         naming.inputs(given)
         return naming
 
     # ----------------------------------------------------------------------------------------------------- ties
     def ties(self, module: Module) -> list[Weight]:
         """The shared weights that meet in this class and in none below it."""
-        return [each for each in self.plan.model.weights if each.tied and self._meeting(each) is module]
+        return [each for each in self.tied if self._meeting(each) is module]
 
     def _meeting(self, weight: Weight) -> Module:
         above: Module = weight.module
@@ -311,73 +309,3 @@ class Writer:
 
 def _under(key: str, module: Module) -> bool:
     return not module.path or key.startswith(module.path + ".")
-
-
-def _super(*arguments: Any) -> ExpressionStatement:
-    return ExpressionStatement(method(SUPER, "__init__", *arguments))
-
-
-def _attribute(name: str, node: Expression) -> Statement:
-    if name.isidentifier() and plain(name):
-        return assign(Attribute(Name("self"), name), node)
-    if name.isidentifier() and not plain(name):
-        return ExpressionStatement(method("self", "register_module", name, node))
-    return ExpressionStatement(method("self", "add_module", name, node))
-
-
-def repeated(parts: list[Expression]) -> tuple[Expression, ...]:
-    """The parts, three and more equal ones in a row as `*[Basic(64, 64) for _ in range(3)]`."""
-    found: list[Expression] = []
-    for part, run in groupby(parts):
-        count = len(list(run))
-        if count >= MANY:
-            found.append(Starred(ListOf(part, Name("_"), call("range", count))))
-        else:
-            found += [part] * count
-    return tuple(found)
-
-
-def constructor(body: Iterable[Statement]) -> tuple[FunctionDef]:
-    return (FunctionDef("__init__", (Parameter("self"),), tuple(body)),)
-
-
-def with_parameters(body: Body, words: tuple[Word, ...]) -> Body:
-    """The class body with the constructor's parameters; a constructor that only calls the base's own is left out."""
-    parameters = tuple(
-        Parameter(each.name, Name(each.annotation), None if each.default is ... else value(each.default))
-        for each in words
-    )
-    found: list[Statement] = []
-    for each in body:
-        if isinstance(each, FunctionDef) and each.name == "__init__":
-            each = FunctionDef(each.name, (Parameter("self"), *parameters), each.body)
-        found.append(each)
-    return tuple(found)
-
-
-def _with_last_defaults(words: tuple[Word, ...]) -> tuple[Word, ...]:
-    """A parameter without a default cannot come after one with."""
-    required = [at for at, each in enumerate(words) if each.default is ...]
-    last = required[-1] if required else -1
-    return tuple(Word(each.name, each.annotation) if at < last else each for at, each in enumerate(words))
-
-
-def statements(lines: Iterable[Line], shown: Mapping[str, Expression]) -> tuple[Statement, ...]:
-    """Assignments; those that only training needs stand under `if self.training`."""
-    found: list[Statement] = []
-    waiting: list[Statement] = []
-    for line in lines:
-        targets = [shown[temporary(each)] if each is not None else Name("_") for each in line.targets]
-        node = assign(targets[0] if len(targets) == 1 else targets, replaced(line.node, shown))
-        if line.training:
-            waiting.append(node)
-            continue
-        if waiting:
-            found.append(in_training(waiting))
-            waiting = []
-        found.append(node)
-    return tuple(found) if not waiting else (*found, in_training(waiting))
-
-
-def in_training(body: Iterable[Statement]) -> If:
-    return If(Attribute(Name("self"), "training"), tuple(body))

@@ -1,43 +1,25 @@
-"""The lines of a `forward`: one for each step or child, first with a name for every tensor, then as a person writes them."""
+"""The lines of a `forward`: one for each step or child, every tensor with a name of its own."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from itertools import chain, count
 from typing import TYPE_CHECKING, Any
 
-from specc.backends.torch_names import RESERVED_TENSORS, unused, variable
-from specc.backends.torch_nodes import names, replaced, width
+from specc.backends.torch_lines import Line, listed, names_of_tensors, temporary
+from specc.backends.torch_names import RESERVED_TENSORS, variable
 from specc.backends.torch_plan import holds_weights
 from specc.backends.torch_trace import by_port
 from specc.catalogue.op import TensorType
 from specc.catalogue.run_time import read
-from specc.code.nodes import Attribute, Binary, Call, Expression, Name, call, index, method, value
+from specc.code.nodes import Attribute, Expression, ListOf, Name, call, index, method, value
 from specc.model.graph import Declared, Frame, Step, ValueId
 from specc.sizes.dim import Size
 from specc.text.diagnostics import Diagnostic, SpecError
 
 if TYPE_CHECKING:
     from specc.backends.torch_home import Home
-
-LONG = 60  # what is nested is not longer than this
-DEEP = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """`targets = node`: tensors are names such as `_v12`, each assigned once. `hint` is a name for the result.
-
-    `training` marks what only outputs of training need; `eased` a step that keeps the shape of its single operand.
-    """
-
-    targets: tuple[ValueId | None, ...]
-    node: Expression
-    hint: str = ""
-    training: bool = False
-    eased: bool = False
-    depth: int = 1
+    from specc.catalogue.lowering import TorchValue
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +34,6 @@ class Tensor:
         return (axis + self.type.rank if axis < 0 else axis) + self.type.batched
 
 
-def temporary(value: ValueId) -> str:
-    """The name of a tensor until it gets its own."""
-    return f"_v{value}"
-
-
 class Flow:
     """Collects the lines of one body."""
 
@@ -66,11 +43,13 @@ class Flow:
         self.lines: list[Line] = []
         self.known: set[ValueId] = set()
         self.same: dict[ValueId, ValueId] = {}
+        self.lists: list[tuple[list[ValueId | None], ListOf]] = []
 
     def body(self, frame: Frame) -> list[Line]:
+        """The lines of the whole body."""
         self.known.update(self.plan.crossing(frame).inputs)
         self._items(frame)
-        return self.lines
+        return listed(self.lines, self.lists)
 
     def _items(self, frame: Frame) -> None:
         for item in self.plan.items(frame):
@@ -78,9 +57,24 @@ class Flow:
                 self._step(item, frame)
             elif isinstance(item, Frame):
                 if item.module.kind == "parallel":
-                    self._items(item)
+                    self._branches(item)
                 else:
                     self._child(item)
+
+    def _branches(self, frame: Frame) -> None:
+        """The branches of a `parallel`, each a line; noted as a list where all of them do the same with one tensor."""
+        start = len(self.lines)
+        self._items(frame)
+        made = self.lines[start:]
+        inputs = [names_of_tensors(each.node) for each in made]
+        if not made or not all(each == inputs[0] and len(each) == 1 for each in inputs):
+            return
+        module = frame.module
+        runs = [call(self.home.access(each), Name(inputs[0][0])) for each in self.home.tree.children(module)]
+        if self.home.tree.style(module) == "list" and [each.node for each in made] == runs:
+            element = singular(module.name)
+            every = ListOf(call(element, Name(inputs[0][0])), Name(element), self.home.access(module))
+            self.lists.append(([each.targets[0] for each in made], every))
 
     # --------------------------------------------------------------------------------------------------- steps
     def _step(self, step: Step, frame: Frame) -> None:
@@ -105,7 +99,7 @@ class Flow:
         if not any(each is not None and each in self.plan.needed for each in wanted):
             return
         node = call(self.home.access(frame.module), *(self.node(each) for each in crossing.inputs))
-        name = frame.module.name
+        name = "" if frame.again else frame.module.name
         keeps = len(crossing.inputs) == len(wanted) == 1 and not holds_weights(frame.module)
         keeps = keeps and self._same_shape(crossing.inputs[0], crossing.outputs[0])
         self._add(wanted, node, "" if name.isdigit() else name, keeps)
@@ -179,7 +173,7 @@ class StepLine:
     def weight(self, name: str) -> Expression:
         return Attribute(self.module, name)
 
-    def size(self, x: Tensor, axis: int) -> Expression:
+    def size(self, x: TorchValue, axis: int) -> Expression:
         found = x.type.shape[axis]
         return value(found) if isinstance(found, int) else index(Attribute(x.node, "shape"), x.dim(axis))
 
@@ -214,101 +208,10 @@ def step_hint(step: Step) -> str:
     return step.op.name if not name or name.isdigit() else name
 
 
-# ------------------------------------------------------------------------------------------------------- nesting
-def nested(lines: list[Line], results: Iterable[ValueId]) -> list[Line]:
-    """Calls put into each other where that reads well: `F.relu(self.bn1(self.conv1(x)))`."""
-    uses: dict[str, int] = {}
-    for name in [*(temporary(each) for each in results), *(name for line in lines for name in names(line.node))]:
-        uses[name] = uses.get(name, 0) + 1
-    found: list[Line] = []
-    for line in lines:
-        while found and (joined := _joined(found[-1], line, uses)) is not None:
-            found.pop()
-            line = joined
-        found.append(line)
-    return found
-
-
-def _joined(before: Line, line: Line, uses: Mapping[str, int]) -> Line | None:
-    target = before.targets[0]
-    if len(before.targets) != 1 or target is None or before.training != line.training:
-        return None
-    name = temporary(target)
-    operands = [each for each in names(line.node) if each.startswith("_v")]
-    if operands.count(name) != 1 or uses[name] != 1 or not _welcome(before, line, operands):
-        return None
-    node = replaced(line.node, {name: before.node})
-    if width(node) > LONG:
-        return None
-    return replace(line, node=node, eased=before.eased, depth=before.depth + line.depth)
-
-
-def _welcome(before: Line, line: Line, operands: list[str]) -> bool:
-    """Whether a reader would nest these two: short chains of calls that keep the shape, and operands of an operator."""
-    if isinstance(line.node, Binary):
-        return before.depth == 1 and isinstance(before.node, Call | Binary)
-    return line.eased and len(operands) == 1 and before.depth + line.depth <= DEEP
-
-
-# -------------------------------------------------------------------------------------------------------- naming
-FLOWING = ("x", "out", "y", "z")
-
-
-class Naming:
-    """Gives every tensor of a function its name: `x` for what flows on, labels for what is needed later."""
-
-    def __init__(self, lines: list[Line], results: Iterable[ValueId], labels: Mapping[ValueId, str]) -> None:
-        self.lines = lines
-        self.labels = labels
-        self.last: dict[ValueId, int] = {}
-        self.names: dict[ValueId, str] = {}
-        for at, line in enumerate(lines):
-            for name in names(line.node):
-                if name.startswith("_v"):
-                    self.last[int(name[2:])] = at
-        self.last.update(dict.fromkeys(results, len(lines)))
-        self.taken: set[str] = set()
-        self.holders: dict[str, ValueId] = {}
-
-    def inputs(self, given: Mapping[ValueId, str]) -> None:
-        """The names of the parameters."""
-        self.names.update(given)
-        self.taken.update(given.values())
-        self.holders.update({name: each for each, name in given.items()})
-
-    def give(self) -> dict[str, Expression]:
-        """Temporary names and what they become."""
-        for at, line in enumerate(self.lines):
-            for target in line.targets:
-                if target is None:
-                    continue
-                name = variable(self._label(target, line))
-                if name and name not in FLOWING and self._stays(target, at):
-                    self.names[target] = unused(name, self.taken | RESERVED_TENSORS)
-                else:
-                    self.names[target] = self._flowing(at, target)
-                self.taken.add(self.names[target])
-        return {temporary(each): Name(name) for each, name in self.names.items()}
-
-    def _label(self, target: ValueId, line: Line) -> str:
-        return (
-            (line.hint or self.labels.get(target, ""))
-            if len(line.targets) == 1
-            else self.labels.get(target, "") or line.hint
-        )
-
-    def _stays(self, target: ValueId, at: int) -> bool:
-        """Whether it is needed after the line that follows, or stands beside others."""
-        return self.last.get(target, at) > at + 1 or len(self.lines[at].targets) > 1
-
-    def _flowing(self, at: int, target: ValueId) -> str:
-        """The first of x, out, y … that nothing holds any more."""
-        for name in chain(FLOWING, (f"x{number}" for number in count(2))):
-            holder = self.holders.get(name)
-            if holder is None or self.last.get(holder, -1) <= at:
-                self.holders[name] = target
-                return name
-        raise AssertionError
+def singular(label: str) -> str:
+    """What one of `convs` is called."""
+    one = label.removesuffix("s") if len(label) > 3 else ""
+    return one if one != label and variable(one) and one not in RESERVED_TENSORS else "branch"
 
 
 def declared_in(frame: Frame) -> list[Declared]:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from specc.backends.torch_names import TAKEN, plain
-from specc.backends.torch_nodes import holds, names
+from specc.backends.torch_nodes import names, times
 from specc.backends.torch_plan import Plan, holds_weights
 from specc.backends.torch_trace import Trace, by_port
 from specc.catalogue.op import Op
-from specc.code.nodes import Attribute, Call, Expression, Name, Traced, TracedFloat, call, index, method, value
+from specc.code.nodes import Attribute, Call, Expression, Name, Traced, TracedFloat, index, method
 from specc.model.graph import Model, Module, Step, ValueId
 
 
@@ -138,7 +138,10 @@ class Home:
         """`self.wte.weight` for a key of the state-dict."""
         path, _, name = key.rpartition(".")
         owner = self.access(self.tree.paths[path])
-        return Attribute(owner, name) if plain(name) else method(owner, "get_parameter", name)
+        if plain(name):
+            return Attribute(owner, name)
+        kind = self.tree.paths[path].weights[name].kind
+        return index(Attribute(owner, f"_{kind}s"), name)
 
     def weight(self, tensor: ValueId) -> Expression:
         """A declared weight, or a layer's weight used as a tensor, in the shape the spec gives it."""
@@ -161,7 +164,7 @@ class Home:
         op = self.trace.ops.get(step.index, step.op)
         node = op.module(*ordered, **named)
         given = {name: getattr(op, name) for name in step.expressions} if op is not step.op else {}
-        unsaid = {name: each for name, each in given.items() if isinstance(node, Call) and _unsaid(node, each)}
+        unsaid = {name: each for name, each in given.items() if _unsaid(node, each, given)}
         for some in (unsaid, *({name: each} for name, each in unsaid.items())):
             bolder = op.but(**{name: type(each)(each + 1, each.node) for name, each in some.items()})
             found = _with_keywords(node, bolder.module(*ordered, **named), {each.node for each in some.values()})
@@ -174,10 +177,13 @@ class Home:
 
         return camel_case(name)
 
-    def left_out(self, node: Any, number: Any) -> None:
-        """Note the words of an argument that a line does not show."""
-        for each in number if isinstance(number, tuple) and not hasattr(number, "node") else (number,):
-            if words_in(each) and not holds(node, each.node):
+    def shown(self, step: Step, node: Any) -> None:
+        """Note the words of arguments that a line does not show: in this class they cannot have another value."""
+        op = self.trace.ops.get(step.index)
+        given = [part for name in step.expressions if op is not None for part in _parts(getattr(op, name))]
+        spoken = [each for each in given if words_in(each)]
+        for each in spoken:
+            if times(node, each.node) < sum(one.node == each.node for one in spoken):
                 self.dropped.update(words_in(each))
 
 
@@ -189,13 +195,20 @@ def words_in(number: Any) -> set[str]:
     return set(names(node)) if isinstance(node, Expression) else set()
 
 
-def _unsaid(node: Expression, number: Any) -> bool:
+def _parts(number: Any) -> tuple[Any, ...]:
+    return number if isinstance(number, tuple) and not hasattr(number, "node") else (number,)
+
+
+def _unsaid(node: Any, number: Any, given: Mapping[str, Any]) -> bool:
     """Whether a number with a name does not show in the call, because it is at the default of PyTorch."""
-    return isinstance(number, Traced | TracedFloat) and not holds(node, number.node)
+    if not isinstance(number, Traced | TracedFloat) or not isinstance(node, Call):
+        return False
+    alike = [each for each in given.values() if getattr(each, "node", None) == number.node]
+    return times(node, number.node) < len(alike)
 
 
 def _with_keywords(node: Any, bolder: Expression | None, words: set[Expression]) -> Expression:
-    """The call with what was left out because it is at its default here, but need not be where the class is used again."""
+    """The call with what was left out as the default of PyTorch, but is none where the class is used again."""
     if not isinstance(bolder, Call) or bolder.function != node.function or bolder.arguments != node.arguments:
         return node  # type: ignore[no-any-return]
     known = {name for name, _ in node.keywords}

@@ -10,16 +10,19 @@ RESERVED_CLASSES = frozenset({"F", "Module", "OrderedDict", "Tensor", "nn", "tor
 RESERVED_TENSORS = frozenset({"F", "OrderedDict", "logits", "nn", "self", "torch"})
 # What nn.Module and its containers have already: an attribute of that name cannot be reached with a dot.
 TAKEN = frozenset(
-    """
-    T_destination add_module append apply bfloat16 buffers call_super_init check children clear compile cpu cuda double
-    dump_patches eval extend extra_repr float forward get_buffer get_extra_state get_parameter get_submodule half
-    insert ipu items keys load_state_dict logits modules mtia named_buffers named_children named_modules
-    named_parameters parameters pop register_backward_hook register_buffer register_forward_hook
-    register_forward_pre_hook register_full_backward_hook register_full_backward_pre_hook
-    register_load_state_dict_post_hook register_load_state_dict_pre_hook register_module register_parameter
-    register_state_dict_post_hook register_state_dict_pre_hook requires_grad_ set_extra_state set_submodule
-    share_memory state_dict to to_empty train training type update values xpu zero_grad
-    """.split()
+    re.findall(
+        r"\w+",
+        """
+        T_destination add_module append apply buffers call_super_init check children clear compile cpu cuda double
+        dump_patches eval extend extra_repr float forward get_buffer get_extra_state get_parameter get_submodule half
+        insert ipu items keys load_state_dict logits modules mtia named_buffers named_children named_modules
+        named_parameters parameters pop register_backward_hook register_buffer register_forward_hook
+        register_forward_pre_hook register_full_backward_hook register_full_backward_pre_hook
+        register_load_state_dict_post_hook register_load_state_dict_pre_hook register_module register_parameter
+        register_state_dict_post_hook register_state_dict_pre_hook requires_grad_ set_extra_state set_submodule
+        share_memory state_dict to to_empty train training type update values xpu zero_grad
+        """,
+    )
 )
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from specc.backends.torch_check import checking
-from specc.backends.torch_classes import Writer, in_training, statements, with_parameters
-from specc.backends.torch_forward import Flow, StepLine, Tensor, nested
+from specc.backends.torch_classes import Writer
+from specc.backends.torch_forward import Flow, StepLine, Tensor
 from specc.backends.torch_home import CannotPrint, Home
+from specc.backends.torch_lines import nested
 from specc.backends.torch_names import plain
 from specc.backends.torch_nodes import names, replaced
 from specc.backends.torch_plan import Plan, plan
+from specc.backends.torch_statements import in_training, statements, with_parameters
 from specc.backends.torch_support import Imported, import_lines, supporting
 from specc.backends.torch_words import network_home, structural
 from specc.code.nodes import (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import fields
 from functools import cache
 from typing import Any
 
@@ -19,23 +18,35 @@ def names(node: Any) -> Iterator[str]:
     """The bare names in a node, each as often as it occurs: `nn.Conv2d(3, width, 3)` has nn and width."""
     if isinstance(node, Name):
         yield node.name
-    elif isinstance(node, tuple):
-        for each in node:
-            yield from names(each)
-    elif hasattr(node, "__dataclass_fields__"):
-        for name in _fields(type(node)):
-            yield from names(getattr(node, name))
+        return
+    for each in _below(node):
+        yield from names(each)
 
 
-def holds(node: Any, part: Expression) -> bool:
-    """Whether one node occurs in another."""
+def times(node: Any, part: Expression) -> int:
+    """How often one node occurs in another."""
     if node == part:
-        return True
+        return 1
+    return sum(times(each, part) for each in _below(node))
+
+
+def _below(node: Any) -> Iterator[Any]:
+    """What a node or a tuple of nodes is made of."""
     if isinstance(node, tuple):
-        return any(holds(each, part) for each in node)
-    return hasattr(node, "__dataclass_fields__") and any(
-        holds(getattr(node, name), part) for name in _fields(type(node))
-    )
+        yield from node
+    elif hasattr(node, "__dataclass_fields__"):
+        yield from (getattr(node, name) for name in node.__dataclass_fields__)
+
+
+def put_in_place(node: Any, part: Expression, by: Expression) -> Any:
+    """The node with one expression in the place of another."""
+    if node == part:
+        return by
+    if isinstance(node, tuple):
+        return tuple(put_in_place(each, part, by) for each in node)
+    if not hasattr(node, "__dataclass_fields__"):
+        return node
+    return type(node)(*(put_in_place(getattr(node, name), part, by) for name in node.__dataclass_fields__))
 
 
 def replaced(node: Any, by: Mapping[str, Expression]) -> Any:
@@ -46,12 +57,7 @@ def replaced(node: Any, by: Mapping[str, Expression]) -> Any:
         return tuple(replaced(each, by) for each in node)
     if not hasattr(node, "__dataclass_fields__"):
         return node
-    return type(node)(*(replaced(getattr(node, name), by) for name in _fields(type(node))))
-
-
-@cache
-def _fields(kind: type) -> tuple[str, ...]:
-    return tuple(each.name for each in fields(kind))
+    return type(node)(*(replaced(getattr(node, name), by) for name in node.__dataclass_fields__))
 
 
 def width(node: Expression) -> int:
@@ -77,9 +83,9 @@ def simplified(number: Traced | TracedFloat) -> Any:
     `2 * growth + growth` becomes `3 * growth`.
     """
     node = _simplified(number.node)
-    if node is None:
-        return int(number) if isinstance(number, int) else float(number)
-    return type(number)(number, node)
+    if isinstance(number, int):
+        return int(number) if node is None else Traced(number, node)
+    return float(number) if node is None else TracedFloat(number, node)
 
 
 @cache
@@ -123,10 +129,4 @@ def _size(node: Expression) -> Size | None:
 
 
 def _leaves(node: Any) -> int:
-    if isinstance(node, Name | Literal):
-        return 1
-    if isinstance(node, tuple):
-        return sum(map(_leaves, node))
-    if hasattr(node, "__dataclass_fields__"):
-        return sum(_leaves(getattr(node, name)) for name in _fields(type(node)))
-    return 0
+    return 1 if isinstance(node, Name | Literal) else sum(map(_leaves, _below(node)))

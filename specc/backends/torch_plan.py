@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from specc.model.graph import Declared, Frame, Model, Module, Port, Step, ValueId
 
@@ -176,7 +177,7 @@ class _Borders:
 
     def _agree(self, frames: list[Frame]) -> None:
         """All uses of one module hand in and out the same tensors, by place."""
-        first, *others = frames
+        others = frames[1:]
         inputs = [_in_order(frame, self.inputs[id(frame)]) for frame in frames]
         outputs = [self._given_out(frame) for frame in frames]
         if others:
@@ -202,16 +203,16 @@ def _in_order(frame: Frame, used: dict[ValueId, None]) -> list[ValueId]:
 def _by_place(frames: list[Frame], found: list[list[ValueId]]) -> list[list[ValueId]]:
     """The union over several uses of one module of what crosses its border, each in its own tensors."""
     places = [_places(frame) for frame in frames]
-    union: dict[object, None] = {}
+    union: dict[Any, None] = {}
     for place, values in zip(places, found, strict=True):
         union.update((place.get(value, value), None) for value in values)
     ways = [{where: value for value, where in place.items()} for place in places]
-    return [[way.get(where, where) for where in union] for way in ways]  # type: ignore[misc]
+    return [[way.get(where, where) for where in union] for way in ways]
 
 
-def _places(frame: Frame) -> dict[ValueId, object]:
+def _places(frame: Frame) -> dict[ValueId, Any]:
     """Where a tensor arises in a body, the same for each use of it."""
-    found: dict[ValueId, object] = {value: ("input", at) for at, value in enumerate(frame.inputs)}
+    found: dict[ValueId, Any] = {value: ("input", at) for at, value in enumerate(frame.inputs)}
 
     def visit(inner: Frame, path: tuple[int, ...]) -> None:
         for at, item in enumerate(inner.items):

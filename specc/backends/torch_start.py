@@ -1,4 +1,4 @@
-"""Weights that a spec declares itself, `parameter` and `buffer`: how a constructor makes them and what they start as."""
+"""Weights that a spec declares itself, `parameter` and `buffer`: how a constructor makes them."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from specc.code.nodes import (
     assign,
     call,
     dotted,
+    index,
     method,
     value,
 )
@@ -44,12 +45,12 @@ def starting(declared: Declared, frame: Frame, home: Home) -> Statement:
     spec = frame.module.weights[name]
     shape = _stored_shape(declared, spec, home)
     made = _numbers(spec, shape) if spec.values is not None else _start(spec, shape, declared.key)
+    if not plain(name):
+        made = made if spec.kind == "buffer" else call("nn.Parameter", made)
+        return assign(index(dotted(f"self._{spec.kind}s"), name), made)
     if spec.kind == "buffer":
         return ExpressionStatement(method("self", "register_buffer", name, made))
-    made = call("nn.Parameter", made)
-    if plain(name):
-        return assign(Attribute(Name("self"), name), made)
-    return ExpressionStatement(method("self", "register_parameter", name, made))
+    return assign(Attribute(Name("self"), name), call("nn.Parameter", made))
 
 
 def _stored_shape(declared: Declared, spec: WeightSpec, home: Home) -> tuple[Any, ...]:
@@ -68,8 +69,7 @@ def _numbers(spec: WeightSpec, shape: tuple[Any, ...]) -> Expression:
     if spec.dtype == "int" and numbers == list(range(len(numbers))) and len(numbers) > 1:
         made: Expression = call("torch.arange", len(numbers))
     elif not shape:
-        made = call("torch.tensor", numbers[0], **keywords)
-        return made
+        return call("torch.tensor", numbers[0], **keywords)
     else:
         made = call("torch.tensor", numbers, **keywords)
     return made if len(shape) == 1 else method(made, "reshape", *shape)
@@ -82,8 +82,7 @@ def _start(spec: WeightSpec, shape: tuple[Any, ...], key: str) -> Expression:
         return call(f"torch.{spec.init}", *size, **dtype)
     if _SIGNS.fullmatch(spec.init):
         coin = call("torch.randint", 2, value(tuple(shape)))
-        signs = Binary("-", Binary("*", Literal(2), method(coin, "float") if not dtype else coin), Literal(1))
-        return signs
+        return Binary("-", Binary("*", Literal(2), method(coin, "float") if not dtype else coin), Literal(1))
     function = _DRAWN.get(spec.init)
     if function is None:
         raise CannotPrint(f"`{key}` cannot start as {spec.init}")

@@ -10,7 +10,7 @@ from specc.backends.torch_plan import Plan
 from specc.catalogue.op import Op, TensorType
 from specc.code.nodes import Traced, TracedFloat
 from specc.model.elaborate.evaluate import Evaluator
-from specc.model.elaborate.scope import Label, Scope, TensorRef, retraced
+from specc.model.elaborate.scope import Label, Retrace, Scope, TensorRef
 from specc.model.graph import Declared, Frame, Step, ValueId
 from specc.syntax import tree
 from specc.text.diagnostics import SpecError
@@ -40,7 +40,7 @@ class Trace:
 
     # -------------------------------------------------------------------------------------------------- the walk
     def begin(self, frame: Frame, bindings: Bindings) -> None:
-        """Walk the body of a class. `lost` and `spoken` are its own expressions that came out without and with names."""
+        """Walk the body of a class. `lost` and `spoken` are its expressions that came out without and with names."""
         self.top = self.view(frame, bindings)
         self.walk(frame, self.top)
 
@@ -119,7 +119,7 @@ class Trace:
 
     def _declared(self, item: Declared, frame: Frame, view: _View) -> None:
         real = self.plan.model.type(item.value).shape
-        scope = frame.scope or item.node and view.stop
+        scope = frame.scope or view.stop
         if scope is None or not view.bindings:
             return
         shape = self._again(item.node.shape, real, scope, view)
@@ -159,13 +159,10 @@ class _View:
     def __init__(self, stop: Scope | None, bindings: Bindings) -> None:
         self.stop = stop
         self.bindings = bindings
-        self.copies: dict[int, Scope] = {}
+        self.copies = Retrace(stop, bindings) if stop is not None else None
 
     def scope(self, scope: Scope) -> Scope:
-        found = self.copies.get(id(scope))
-        if found is None:
-            found = self.copies[id(scope)] = retraced(scope, self.stop, self.bindings) if self.stop else scope
-        return found
+        return scope if self.copies is None else self.copies.copy(scope)
 
 
 def by_port(step: Step, values: list[Any]) -> tuple[list[Any], dict[str, Any]]:

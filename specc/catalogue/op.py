@@ -105,6 +105,7 @@ class Op(Entry):
     operator: ClassVar[str] = ""
     value: ClassVar[Callable[..., Any] | None] = None  # the same function on plain numbers
     batchless: ClassVar[bool] = False  # may be used on tensors without a batch
+    one_is_itself: ClassVar[bool] = False  # of a list with one tensor it makes that tensor
     mixes: ClassVar[bool] = False  # takes tensors with and without a batch together
     layout: ClassVar[Layout | None] = None  # None: the layout of its first input
     makes: ClassVar[str] = ""  # what its numbers are: "probabilities", "probability", …

@@ -79,9 +79,11 @@ class Facing:
 
     `type` is the output's, `logits` whether what is given are scores before the head, `target` the kind of target as
     the data floor names them ("" for another tensor of the network), `axis` that of the classes without the batch.
+    `scores` is a tensor of the output's shape.
     """
 
     type: TensorType
+    scores: Expression
     logits: bool
     target: str
     axis: int = 0
@@ -91,13 +93,13 @@ class Loss(Setting):
     """A loss. `wants` is what the numbers of its output must be (`Op.makes`), "" for any number.
 
     `undoes` says that it is computed on the scores before the head where there is one. `targets` are the kinds of
-    target it compares with, `measures` is the metric shown where none is named.
+    target it compares with, `measures` is the metric shown where none is named, `advice` says how to end a network.
     """
 
     role = "loss"
     wants: ClassVar[str] = ""
     undoes: ClassVar[bool] = False
-    head: ClassVar[str] = ""
+    advice: ClassVar[str] = ""
     targets: ClassVar[tuple[str, ...]] = ()
     measures: ClassVar[str] = ""
 

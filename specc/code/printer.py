@@ -153,7 +153,9 @@ class _Writer:
 
 def _owner(body: Body, place: int) -> Statement | None:
     """The statement itself; for a comment, the statement below it."""
-    return next((node for node in body[place:] if not isinstance(node, Comment | Blank)), None)
+    while place < len(body) and isinstance(body[place], Comment | Blank):
+        place += 1
+    return body[place] if place < len(body) else None
 
 
 def _is_definition(node: Statement | None) -> bool:

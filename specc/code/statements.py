@@ -222,6 +222,8 @@ def _breaks_by_itself(target: Expression) -> bool:
 
 
 def _contexts(items: tuple[tuple[Expression, Expression | None], ...]) -> Document:
+    if any(isinstance(context, Tuple) for context, _ in items):
+        raise ValueError("a tuple is no context: give each context as an item")
     if len(items) == 1:
         context, target = bracketed(items[0][0]), items[0][1]
         if target is None:

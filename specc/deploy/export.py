@@ -67,9 +67,19 @@ def export(
         if prove:
             proof = _prove(model, temporary, weights, module, tolerance)
             with_proof = temporary.with_name(temporary.name + ".proved")
-            put_metadata(temporary, with_proof, {PROOF: json.dumps(proof.to_json(), sort_keys=True)})
+            put_metadata(temporary, with_proof, _said(proof))
             os.replace(with_proof, temporary)
     return Exported(path, path.with_name(written.side.name) if written.side else None, written.weights, proof)
+
+
+def record(path: Path | str, proof: Proof) -> None:
+    """Put the proof of a file that was written without one into it; its side file stays as it is."""
+    with aside(path) as temporary:
+        put_metadata(path, temporary, _said(proof))
+
+
+def _said(proof: Proof) -> dict[str, str]:
+    return {PROOF: json.dumps(proof.to_json(), sort_keys=True)}
 
 
 def _prove(model: Model, path: Path, weights: WeightSource, module: Any, tolerance: float) -> Proof:

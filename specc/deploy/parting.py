@@ -1,14 +1,14 @@
-"""Where ONNX and PyTorch part: the first step whose values differ, found by looking at every step's output."""
+"""What happens inside: the tensors between inputs and outputs in ONNX and in PyTorch, and where the two part."""
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from specc.model.graph import Model, Step
+from specc.backends.onnx import lower
+from specc.model.graph import Model, Step, ValueId
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,7 +24,31 @@ class Place:
     says: str
 
 
-def parting(model: Model, onnx_path: Path, module: Any, inputs: Arrays, tolerance: float) -> Place:
+def onnx_values(
+    model: Model, onnx_path: Path | str, inputs: Arrays, values: Iterable[ValueId]
+) -> dict[ValueId, NDArray[Any]]:
+    """These tensors as the file computes them, from a copy in memory that gives them out; those it has not are left out."""
+    import onnx
+    import onnxruntime
+
+    path = Path(onnx_path)
+    proto = onnx.load(str(path), load_external_data=False)
+    given = [each.name for each in proto.graph.output]
+    places = lower(model, weights=None, outputs=given).places
+    known = {each.name: each for each in (*proto.graph.value_info, *proto.graph.output)}
+    wanted = {value: places[value] for value in values if places.get(value) in known}
+    proto.graph.output.extend(known[name] for name in dict.fromkeys(wanted.values()) if name not in given)
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    folder = str(path.absolute().parent)
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", folder)
+    session = onnxruntime.InferenceSession(proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    names = list(dict.fromkeys(wanted.values()))
+    found = dict(zip(names, session.run(names, dict(inputs)), strict=True)) if names else {}
+    return {value: found[name] for value, name in wanted.items()}
+
+
+def parting(model: Model, onnx_path: Path | str, module: Any, inputs: Arrays, tolerance: float) -> Place:
     """The first step that differs.
 
     PyTorch shows what its modules give; of a step that runs no module of its own it is only known that it lies between
@@ -32,15 +56,15 @@ def parting(model: Model, onnx_path: Path, module: Any, inputs: Arrays, toleranc
     """
     from specc.deploy.proof import relative_error
 
-    got = _onnx_values(model, onnx_path, inputs)
     wanted = _torch_values(model, module, inputs)
+    got = onnx_values(model, onnx_path, inputs, [step.outputs[0] for step in model.steps])
     agrees = {
-        index: relative_error(got[index], wanted[index]) <= tolerance
-        for index in got.keys() & wanted.keys()
-        if got[index].shape == wanted[index].shape
+        index: relative_error(got[model.steps[index].outputs[0]], array) <= tolerance
+        for index, array in wanted.items()
+        if model.steps[index].outputs[0] in got and got[model.steps[index].outputs[0]].shape == array.shape
     }
     first = next((step for step in model.steps if agrees.get(step.index) is False), None)
-    suspects = _between(model, first, agrees, got)
+    suspects = [step for step in _between(model, first, agrees) if step.outputs[0] in got]
     if not suspects:
         return Place(None, "")
     step = suspects[0]
@@ -51,7 +75,7 @@ def parting(model: Model, onnx_path: Path, module: Any, inputs: Arrays, toleranc
     return Place(step, f"; they part at `{step.path}` ({line}) or at {others}")
 
 
-def _between(model: Model, first: Step | None, agrees: Mapping[int, bool], got: Mapping[int, Any]) -> list[Step]:
+def _between(model: Model, first: Step | None, agrees: Mapping[int, bool]) -> list[Step]:
     """The steps that may be to blame: the first that differs, and those before it of which nothing is known."""
     maker = {value: step for step in model.steps for value in step.outputs}
     if first is not None:
@@ -65,26 +89,7 @@ def _between(model: Model, first: Step | None, agrees: Mapping[int, bool], got: 
             continue
         found[step.index] = step
         ends += [maker[value] for value in step.inputs if value in maker]
-    return [found[index] for index in sorted(found) if index in got]
-
-
-def _onnx_values(model: Model, path: Path, inputs: Arrays) -> dict[int, NDArray[Any]]:
-    """What every step gives in the file, from a copy that has all of them as outputs."""
-    import onnx
-
-    from specc.deploy.proof import open_session
-
-    proto = onnx.load(str(path))
-    paths = {step.path: step.index for step in model.steps}
-    known = {each.name: each for each in (*proto.graph.value_info, *proto.graph.output)}
-    names = {node.output[0]: paths[node.name] for node in proto.graph.node if node.name in paths}
-    given = {each.name for each in proto.graph.output}
-    proto.graph.output.extend(known[name] for name in names if name not in given)
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / "steps.onnx"
-        onnx.save(proto, str(copy), save_as_external_data=True, location="steps.data")
-        values = open_session(copy).run(list(names), dict(inputs))
-    return dict(zip(names.values(), values, strict=True))
+    return [found[index] for index in sorted(found)]
 
 
 def _torch_values(model: Model, module: Any, inputs: Arrays) -> dict[int, NDArray[Any]]:

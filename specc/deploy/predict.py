@@ -199,7 +199,8 @@ def _softmax(logits: Array) -> Array:
 def _sigmoid(logits: Array) -> Array:
     import numpy as np
 
-    return 1 / (1 + np.exp(-logits))  # type: ignore[no-any-return]
+    shares: Array = 1 / (1 + np.exp(-logits))
+    return shares
 
 
 def _plain(array: Array) -> Any:

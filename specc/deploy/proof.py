@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -163,7 +164,7 @@ def run_torch(model: Model, module: Any, inputs: Arrays) -> Arrays:
 
 
 def relative_error(got: NDArray[Any], wanted: NDArray[Any]) -> float:
-    """The largest difference over the largest magnitude; infinite for other shapes, types or places that are not finite."""
+    """The largest difference over the largest magnitude; infinite for other shapes, types or places not finite."""
     import numpy as np
 
     if got.shape != wanted.shape or got.dtype != wanted.dtype:
@@ -185,8 +186,11 @@ def _difference(
 ) -> tuple[float, str]:
     """The largest relative error over all outputs, and the output that has it."""
     names = [each.name for each in session.get_outputs()]
-    got = dict(zip(names, session.run(names, inputs), strict=True))
-    wanted = run_torch(model, module, inputs)
+    at = ", ".join([*(f"{name}={size}" for name, size in sizes.items()), f"batch {batch}"])
+    with _refusals("onnxruntime", at):
+        got = dict(zip(names, session.run(names, inputs), strict=True))
+    with _refusals("PyTorch", at):
+        wanted = run_torch(model, module, inputs)
     known = {port.name: model.type(port.value) for port in model.outputs}
     worst, where = 0.0, names[0]
     for name in names:
@@ -218,6 +222,16 @@ def _part(
     said = f"ONNX and PyTorch differ in `{output}` by {error:.2g} of its scale at {at} (allowed: {tolerance:g})"
     place = parting(model, path, module, inputs, tolerance)
     raise Disproved(f"{said}{place.says}", place.step)
+
+
+@contextlib.contextmanager
+def _refusals(who: str, at: str) -> Iterator[None]:
+    """What stops one of the two from running at all, in words."""
+    try:
+        yield
+    except Exception as error:  # neither has a common class for its own exceptions
+        said = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise Disproved(f"{who} cannot run the network at {at}: {said}") from error
 
 
 def _rounded_up(error: float) -> float:

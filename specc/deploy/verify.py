@@ -198,9 +198,11 @@ class _Stored:
                 raise NotOurs(f"the weight {name} is not the one that was exported", "export it again")
             if use.compute is not None and not np.array_equal(compute(use, self, {}), self._array(name)):
                 raise NotOurs(f"the weight {name} is not what its sources give", "export it again")
-            if weights is not None and use.compute is None and name in weights:
-                if not np.array_equal(np.asarray(weights[name], dtype=self._array(name).dtype), self._array(name)):
-                    raise NotOurs(f"the weight {name} is not the given one", "export these weights")
+            given = (weights or {}).get(name)
+            if given is not None and not np.array_equal(
+                np.asarray(given, dtype=self._array(name).dtype), self._array(name)
+            ):
+                raise NotOurs(f"the weight {name} is not the given one", "export these weights")
 
     def _array(self, name: str) -> NDArray[Any]:
         import onnx

@@ -100,12 +100,12 @@ def _loss(model: Model, term: Term, chosen: Chosen) -> Iterator[Diagnostic]:
             yield Diagnostic("loss-mismatch", chosen.span, message, "move it to the end: the loss then works on what goes into it")
         return
     if found.makes == SCORES:
-        message = f"`{name}` compares {wants}; `{term.output}` ends in plain scores, which are taken as they come before `{loss.head}`"
-        yield Diagnostic("missing-head", chosen.span, message, f"end the network with `{loss.head}`", severity="warning")
+        message = f"`{name}` compares {wants}; `{term.output}` ends in plain scores, which are taken as its logits"
+        yield Diagnostic("missing-head", chosen.span, message, loss.advice, severity="warning")
         return
     made = found.step.op.name if found.step else found.makes
     message = f"`{name}` compares {wants}; `{term.output}` ends in `{made}`"
-    yield Diagnostic("loss-mismatch", chosen.span, message, f"end the network with `{loss.head}`, or take another loss")
+    yield Diagnostic("loss-mismatch", chosen.span, message, f"{loss.advice}, or take another loss")
 
 
 def _decay(program: Program) -> Iterator[Diagnostic]:

@@ -214,6 +214,7 @@ class Builder:
             help = f"write `{left.span.text} and {middle} {operator.text} {right.span.text}`"
             help = help if len(help) < 100 and "\n" not in help else "join two comparisons with `and`"
             self._report("chained-comparison", span, "a comparison has two sides", help)
+            return tree.Binary(span, cast(tree.Operator, operator.text), left, tree.Name(right.span, ""))
         return tree.Binary(span, cast(tree.Operator, operator.text), left, right)
 
     def unary(self, span: Span, operator: Token, value: tree.Expr) -> tree.Unary:

@@ -39,9 +39,8 @@ def laid(row: Row) -> Laid:
     pieces = row.pieces
     indent = " " * (4 * row.level)
     at = _value_at(row)
-    marks = [(at, _kind(row, at))] if at else []
+    marks = [(at, _kind(row, at))] if 0 < at < len(pieces) else []
     marks += [(index, "expect") for index, each in enumerate(pieces) if index and _expect(row, index)][:1]
-    marks = [each for each in marks if each[0] < len(pieces)]
     bounds = [index for index, _ in marks] + [len(pieces)]
     line = Laid(row, indent + plain(pieces[: bounds[0]]))
     for (index, kind), stop in zip(marks, bounds[1:], strict=True):

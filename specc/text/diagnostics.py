@@ -63,13 +63,20 @@ class SpecError(Exception):
 
 @dataclass
 class Bag:
-    """The diagnostics of one compilation; the same one twice is kept once."""
+    """The diagnostics of one compilation; the same fault at the same place is kept once, as it was first said.
+
+    A block that is used twice, or a template behind two aliases, would else say the same mistake again and again.
+    """
 
     limit: int = 100
     _found: dict[tuple[object, ...], Diagnostic] = field(default_factory=dict)
+    _places: set[tuple[object, ...]] = field(default_factory=set)
 
     def add(self, diagnostic: Diagnostic) -> None:
-        if len(self._found) < self.limit:
+        span = diagnostic.span
+        place = (diagnostic.code, span.source.name, span.start, span.end) if span else diagnostic.order
+        if place not in self._places and len(self._found) < self.limit:
+            self._places.add(place)
             self._found.setdefault(diagnostic.order, diagnostic)
 
     @property

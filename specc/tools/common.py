@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from argparse import ArgumentParser, Namespace
+from typing import TYPE_CHECKING
 
 from specc.compiler import Compilation, compile_text
 from specc.data.project import open_spec
@@ -12,6 +13,9 @@ from specc.text import render
 from specc.text.diagnostics import Bag, SpecError
 from specc.text.source import Source
 from specc.tools.cli import Failure
+
+if TYPE_CHECKING:
+    from specc.backends.onnx_weights import SafetensorsFile
 
 
 def spec_options(parser: ArgumentParser) -> None:
@@ -104,3 +108,23 @@ def header(found: Compilation) -> str:
 
     digest = sha256(found.source.text.encode("utf-8", "surrogatepass")).hexdigest()
     return f"{found.source.name} (sha256 {digest[:16]})"
+
+
+def write(path: str, text: str) -> None:
+    """Write a file whole or not at all; ends the command where that cannot be done."""
+    from specc.data.files import FileProblem, write_text
+
+    try:
+        write_text(path, text)
+    except FileProblem as problem:
+        raise Failure(2, str(problem), problem.help) from None
+
+
+def weights(path: str) -> SafetensorsFile:
+    """A file of weights; ends the command where it cannot be read."""
+    from specc.backends.onnx_weights import SafetensorsFile, WeightProblem
+
+    try:
+        return SafetensorsFile(path)
+    except WeightProblem as problem:
+        raise Failure(2, str(problem), problem.help) from None

@@ -9,8 +9,8 @@ from torch.nn import functional as F
 class SameConv(nn.Module):
     """Convolution that gives ceil(n / stride) places for n.
 
-    An odd rest of the padding goes behind. The kernel's length says whether it is a 1-D,
-    2-D or 3-D convolution.
+    An odd rest of the padding goes behind. The length of the kernel says whether it is
+    a 1-D, 2-D or 3-D convolution.
     """
 
     def __init__(

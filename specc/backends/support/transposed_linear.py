@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 
 class TransposedLinear(nn.Module):
-    """y = x W + b along the last axis, with W of shape [in, out] as in GPT-2 (Radford et al., 2019)."""
+    """x W + b along the last axis, W stored [in, out] (Radford et al., 2019: GPT-2)."""
 
     def __init__(self, in_features: int, out_features: int, bias: bool = True) -> None:
         super().__init__()

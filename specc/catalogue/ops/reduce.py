@@ -83,6 +83,7 @@ class Sum(Reduction):
     name = "sum"
     value = sum
     inputs = (1, None)
+    one_is_itself = True
     mixes = True
     dtypes = ("float", "int", "bool")
     method, node = "sum", "ReduceSum"

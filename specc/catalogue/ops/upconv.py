@@ -12,7 +12,7 @@ from specc.catalogue.op import Reach, Rule, TensorType, WeightedOp, WeightSpec
 from specc.catalogue.ops import windows
 from specc.catalogue.ops.kernels import bias_of, given, group_rules, together
 from specc.catalogue.ops.padded import onnx_pad
-from specc.catalogue.ops.windows import axes_of
+from specc.catalogue.ops.windows import Axis, axes_of
 from specc.code.nodes import Expression, call, value
 from specc.sizes.conditions import Compare
 from specc.sizes.dim import Dim, Size, product
@@ -64,27 +64,24 @@ class UpConv(WeightedOp):
         Wrong("upconv(4, 2, groups=2)", "[3, 5, 5]", "groups-do-not-divide", at="groups"),
     )
 
+    def _added(self, x: TensorType) -> tuple[int, ...]:
+        return windows.entries(self.output_padding, len(x.spatial), "output_padding")
+
     def _sizes(self, x: TensorType) -> list[Size]:
-        added = windows.entries(self.output_padding, len(x.spatial), "output_padding")
-        found: list[Size] = []
-        for axis, more in zip(axes_of(self, x), added, strict=True):
-            found.append((axis.size - 1) * axis.stride - axis.before - axis.after + axis.extent + more)
-        return found
+        return [_spread(axis) + more for axis, more in zip(axes_of(self, x), self._added(x), strict=True)]
 
     def rules(self, x: TensorType) -> Iterable[Rule]:  # type: ignore[override]
         yield from group_rules(self.groups, x.channels, self.channels)
-        added = windows.entries(self.output_padding, len(x.spatial), "output_padding")
-        for axis, more in zip(axes_of(self, x), added, strict=True):
-            if more >= max(axis.stride, axis.dilation):
-                most = max(axis.stride, axis.dilation)
+        for axis, more in zip(axes_of(self, x), self._added(x), strict=True):
+            most = max(axis.stride, axis.dilation)
+            if more >= most:
                 message = (
                     f"`output_padding` is {more}; it must be smaller than {most}, the larger of stride and dilation"
                 )
                 raise Misfit("bad-argument", message, argument="output_padding")
-        for size, axis in zip(self._sizes(x), axes_of(self, x), strict=True):
-            if isinstance(size, Dim) or size < 1:
+            cut, size = sum(axis.pads), _spread(axis)
+            if cut >= axis.extent and (isinstance(size, Dim) or size < 1):
                 predicate = Compare(size, ">=", 1) if isinstance(size, Dim) else False
-                cut = axis.before + axis.after
                 message = f"a padding of {cut} leaves nothing of the output, which has size {size + cut} without it"
                 yield Rule(predicate, Misfit("window-too-large", message, argument="padding"))
 
@@ -134,10 +131,9 @@ class UpConv(WeightedOp):
 
     def onnx(self, g: OnnxGraph, x: OnnxValue) -> OnnxValue:  # type: ignore[override]
         axes = axes_of(self, x.type)
-        added = windows.entries(self.output_padding, len(axes), "output_padding")
-        kept = [
-            min(more, axis.after) for more, axis in zip(added, axes, strict=True)
-        ]  # is not cut off in the first place
+        added = self._added(x.type)
+        # what is added is first taken from what would be cut off
+        kept = [min(more, axis.pads[1]) for more, axis in zip(added, axes, strict=True)]
         added = tuple(more - keep for more, keep in zip(added, kept, strict=True))
         late = any(more >= axis.stride for more, axis in zip(added, axes, strict=True))  # more than onnxruntime adds
         attributes: dict[str, Any] = {
@@ -145,7 +141,7 @@ class UpConv(WeightedOp):
             "strides": [axis.stride for axis in axes],
             "pads": [
                 *(axis.before for axis in axes),
-                *(axis.after - keep for axis, keep in zip(axes, kept, strict=True)),
+                *(axis.pads[1] - keep for axis, keep in zip(axes, kept, strict=True)),
             ],
             "dilations": [axis.dilation for axis in axes],
             "group": self.groups,
@@ -162,3 +158,8 @@ class UpConv(WeightedOp):
         flat = TensorType((made.channels, *(1 for _ in axes)), batched=False)
         places = g.constant([1 + at for at in range(len(axes))], "int")
         return g.node("Add", padded, g.node("Unsqueeze", g.weight("bias"), places, type=flat))  # type: ignore[no-any-return]
+
+
+def _spread(axis: Axis) -> Size:
+    """What the windows cover of the output, without what is cut off."""
+    return (axis.size - 1) * axis.stride + axis.extent - sum(axis.pads)

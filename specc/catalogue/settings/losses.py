@@ -14,7 +14,7 @@ class CrossEntropy(Loss):
     """-log of the probability that the right class was given; textbook form: `softmax`, then `cross_entropy`."""
 
     name = "cross_entropy"
-    wants, head, undoes = "probabilities", "softmax", True
+    wants, undoes, advice = "probabilities", True, "end the network with `softmax`"
     targets = ("class", "classes")
     measures = "accuracy"
 
@@ -45,13 +45,13 @@ class BinaryCrossEntropy(Loss):
     """-log of the probability of what is the case, yes or no; textbook form: `sigmoid`, then `binary_cross_entropy`."""
 
     name = "binary_cross_entropy"
-    wants, head, undoes = "probability", "sigmoid", True
+    wants, undoes, advice = "probability", True, "end the network with `sigmoid`"
     targets = ("class", "classes", "real", "image")
     measures = "accuracy"
 
     def lower(self, output: Expression, target: Expression, facing: Facing) -> Expression:
         name = "F.binary_cross_entropy_with_logits" if facing.logits else "F.binary_cross_entropy"
-        return _reduced(self, name, output, _like(target, output, facing), {})
+        return _reduced(self, name, output, _like(target, facing), {})
 
 
 class MeanSquaredError(Loss):
@@ -62,7 +62,7 @@ class MeanSquaredError(Loss):
     measures = "mae"
 
     def lower(self, output: Expression, target: Expression, facing: Facing) -> Expression:
-        return _reduced(self, "F.mse_loss", output, _like(target, output, facing), {})
+        return _reduced(self, "F.mse_loss", output, _like(target, facing), {})
 
 
 class MeanAbsoluteError(Loss):
@@ -73,7 +73,7 @@ class MeanAbsoluteError(Loss):
     measures = "mae"
 
     def lower(self, output: Expression, target: Expression, facing: Facing) -> Expression:
-        return _reduced(self, "F.l1_loss", output, _like(target, output, facing), {})
+        return _reduced(self, "F.l1_loss", output, _like(target, facing), {})
 
 
 class Huber(Loss):
@@ -89,14 +89,14 @@ class Huber(Loss):
 
     def lower(self, output: Expression, target: Expression, facing: Facing) -> Expression:
         words = {} if self.delta == 1 else {"delta": float(self.delta)}
-        return _reduced(self, "F.huber_loss", output, _like(target, output, facing), words)
+        return _reduced(self, "F.huber_loss", output, _like(target, facing), words)
 
 
-def _like(target: Expression, output: Expression, facing: Facing) -> Expression:
+def _like(target: Expression, facing: Facing) -> Expression:
     """The target as numbers in the shape of the output; another tensor of the network has it already."""
     if not facing.target:
         return target
-    shaped = method(target, "view_as", output)
+    shaped = method(target, "view_as", facing.scores)
     return shaped if facing.target in ("real", "image") else method(shaped, "float")
 
 

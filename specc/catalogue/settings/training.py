@@ -208,6 +208,7 @@ class ClipNorm(Setting):
 
     role = "clip"
     name = "norm"
+    runs = "torch.nn.utils:clip_grad_norm_"
 
     x: PositiveReal
     """The length."""
@@ -218,6 +219,7 @@ class ClipValue(Setting):
 
     role = "clip"
     name = "value"
+    runs = "torch.nn.utils:clip_grad_value_"
 
     x: PositiveReal
     """The bound."""

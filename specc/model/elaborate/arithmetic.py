@@ -10,7 +10,8 @@ from typing import Any
 
 from specc.model.elaborate.problem import problem
 from specc.sizes.conditions import All, Any as AnyOf, Compare, Not, Predicate
-from specc.sizes.dim import Dim, Size, ceil_div
+from specc.sizes.dim import Dim, Size, SizeTooLarge, ceil_div
+from specc.text.diagnostics import SpecError
 from specc.text.source import Span
 
 BITS = 2048
@@ -45,7 +46,8 @@ class Ratio:
     below: int
 
     def __str__(self) -> str:
-        return f"({self.above}) / {self.below}"
+        above = str(self.above)
+        return f"{above} / {self.below}" if above.isidentifier() else f"({above}) / {self.below}"
 
 
 def binary(sign: str, left: Any, right: Any, span: Span) -> Any:
@@ -69,7 +71,9 @@ def binary(sign: str, left: Any, right: Any, span: Span) -> Any:
         return _number(sign, left, right, span)
     except ZeroDivisionError:
         raise problem("division-by-zero", span, f"`{sign}` by zero") from None
-    except (OverflowError, ValueError, TypeError) as error:
+    except (OverflowError, SizeTooLarge):
+        raise problem("number-too-large", span, f"the result of `{sign}` is too large here") from None
+    except (ValueError, TypeError) as error:
         raise problem("bad-arithmetic", span, f"`{left} {sign} {right}` cannot be computed: {error}") from None
 
 
@@ -88,7 +92,7 @@ def _number(sign: str, left: Any, right: Any, span: Span) -> Any:
         return _divide(left, right, span)
     if sign == "**" and _whole(left) and _whole(right):
         if right > 0 and abs(left) > 1 and left.bit_length() * right > BITS:
-            raise problem("number-too-large", span, f"`{left} ** {right}` is too large a number")
+            raise problem("number-too-large", span, "the result of `**` is too large here")
     if isinstance(left, Dim) or isinstance(right, Dim):
         for each in (left, right):
             if isinstance(each, float):
@@ -162,12 +166,17 @@ def _whole(value: Any) -> bool:
 def _need_numbers(sign: str, left: Any, right: Any, span: Span) -> None:
     for each in (left, right):
         if isinstance(each, Ratio):
-            help = "write // to round down, or ceil(… / …) to round up"
-            raise problem("inexact-division", span, f"`{each}` need not be a whole number", help)
+            raise inexact(each, span)
         if isinstance(each, bool) or not isinstance(each, int | float | Dim):
             from specc.model.elaborate.evaluate import say
 
             raise problem("not-a-number", span, f"`{sign}` goes with numbers and tensors; this is {say(each)}")
+
+
+def inexact(ratio: Ratio, span: Span) -> SpecError:
+    """The error for a size that was divided and not made whole again."""
+    help = "write // to round down, or ceil(… / …) to round up"
+    return problem("inexact-division", span, f"`{ratio}` need not be a whole number", help)
 
 
 def _bounded(value: Any, span: Span) -> Any:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from specc.catalogue.arguments import Kind
 from specc.catalogue.entry import BadArguments, Field
 from specc.catalogue.op import Op
+from specc.model.elaborate.arithmetic import Ratio, inexact
 from specc.model.elaborate.problem import problem, suggestion
 from specc.model.elaborate.scope import (
     LAYERS,
@@ -91,6 +92,8 @@ def op_call(evaluator: Evaluator, kind: type[Op], node: tree.Call | tree.Expr, s
         value = _item(evaluator, argument.value, scope, words)
         given = _tensors(evaluator, value, argument.value)
         if given is not None and not (values or rest):
+            if kind.one_is_itself and len(arguments) == len(given) == 1 and not isinstance(value, TensorRef):
+                return given[0]
             tensors += given
         elif given is not None:
             raise problem("misplaced-tensor", argument.span, "tensors go before the other arguments")
@@ -194,6 +197,9 @@ def make(
             given = values[first.argument]
         else:
             given = extra.get(first.argument, rest[0] if rest else None)
+        for each in given if isinstance(given, tuple) else (given,):
+            if isinstance(each, Ratio):
+                raise inexact(each, place.span) from None
         known = kind.fields[first.argument].kind.words if first.argument in kind.fields else ()
         if isinstance(given, Word) and place.span != given.span:
             raise problem("unknown-name", given.span, f"`{given}` is not known here", suggestion(given, known)) from None

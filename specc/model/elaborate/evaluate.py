@@ -10,7 +10,7 @@ from specc.catalogue.arguments import Initial
 from specc.catalogue.op import TensorType
 from specc.model.elaborate import arithmetic, calls
 from specc.model.elaborate.arithmetic import Sizes
-from specc.model.elaborate.problem import Silent, problem, suggestion
+from specc.model.elaborate.problem import Silent, exhausted, problem, suggestion
 from specc.model.elaborate.scope import (
     LAYERS,
     LOST,
@@ -39,7 +39,22 @@ AXIS_NAMES = {
     3: ("channels", "height", "width"),
     4: ("channels", "depth", "height", "width"),
 }
-BUDGET = 2_000_000
+
+
+class Budget:
+    """What the networks of one file may unroll into, all together."""
+
+    def __init__(self, evaluations: int = 2_000_000, steps: int = 100_000) -> None:
+        self.evaluations = self.most_evaluations = evaluations
+        self.steps = self.most_steps = steps
+
+    @property
+    def spent(self) -> int:
+        """The work that was done, in evaluations; a step counts as twenty."""
+        return self.most_evaluations - self.evaluations + 20 * (self.most_steps - self.steps)
+
+
+SHOWN = 20
 
 
 class Placer(Protocol):
@@ -56,19 +71,24 @@ class Placer(Protocol):
 class Evaluator:
     """Evaluates expressions in a scope. `words` are the bare words that the argument at hand knows."""
 
-    def __init__(self, placer: Placer | None = None) -> None:
+    def __init__(self, placer: Placer | None = None, budget: Budget | None = None) -> None:
         self.placer = placer
-        self.spent = 0
+        self.budget = budget or Budget()
         self.running: list[int] = []
 
     def spend(self, amount: int, span: Span) -> None:
         """Count work against the budget, so that every spec ends."""
-        self.spent += amount
-        if self.spent > BUDGET:
-            raise problem(
-                "expansion-too-large", span, "this spec unrolls into more than two million evaluations",
-                "use smaller ranges and repeats",
-            )
+        self.budget.evaluations -= amount
+        if self.budget.evaluations < 0:
+            raise exhausted(span, f"this spec unrolls into more than {self.budget.most_evaluations:,} evaluations")
+
+    def weigh(self, value: Any, span: Span) -> Any:
+        """The same value, its size counted: lists that hold lists, and long texts."""
+        if isinstance(value, str) and len(value) > 100:
+            self.spend(len(value), span)
+        elif isinstance(value, tuple) and value:
+            self.spend(_items(value, self.budget.evaluations + 1), span)
+        return value
 
     def evaluate(self, node: tree.Expr, scope: Scope, words: tuple[str, ...] = ()) -> Any:
         """The value of an expression; raises SpecError."""
@@ -96,10 +116,12 @@ class Evaluator:
     def _name(self, node: tree.Name, scope: Scope, words: tuple[str, ...]) -> Any:
         if node.name in words:
             return None if node.name == "none" else Word(node.name, node.span)
-        return self.bound(self.look_up(node.name, scope, node.span), node.span)
+        return self.bound(self.look_up(node.name, scope, node.span, words), node.span)
 
-    def look_up(self, name: str, scope: Scope, span: Span) -> Any:
+    def look_up(self, name: str, scope: Scope, span: Span, words: tuple[str, ...] = ()) -> Any:
         """What a name is bound to, ops and functions known to all included; raises `unknown-name`."""
+        if not name:
+            raise Silent  # stands for what was not understood in parsing
         found = scope.find(name)
         if found is not MISSING:
             return found
@@ -109,7 +131,8 @@ class Evaluator:
         if kind is not None:
             return OpName(kind)
         known = [*scope.all_names(), *arithmetic.FUNCTIONS, *registry.names()]
-        raise problem("unknown-name", span, f"`{name}` is not known here", suggestion(name, known))
+        help = suggestion(name, words) or suggestion(name, known)
+        raise problem("unknown-name", span, f"`{name}` is not known here", help)
 
     def bound(self, found: Any, span: Span) -> Any:
         """The value behind a binding: a `let` is evaluated, a label is its tensor."""
@@ -141,7 +164,7 @@ class Evaluator:
                 found += self.sequence(item.value, scope)
             else:
                 found.append(self.evaluate(item, scope, words))
-        return tuple(found)
+        return tuple(self.weigh(tuple(found), node.span))
 
     def _star(self, node: tree.Star, scope: Scope, words: tuple[str, ...]) -> Any:
         raise problem("misplaced-star", node.span, "`*` may only stand inside a list")
@@ -162,7 +185,7 @@ class Evaluator:
             inner = Scope(scope)
             bind_names(inner, node.names, item, node.source.span)
             if node.condition is None or self.condition(node.condition, inner):
-                found.append(self.evaluate(node.item, inner, words))
+                found.append(self.weigh(self.evaluate(node.item, inner, words), node.span))
         return tuple(found)
 
     # -------------------------------------------------------------------------------------------- operators
@@ -178,7 +201,7 @@ class Evaluator:
         left, right = self._operand(left, node), self._operand(right, node)
         if isinstance(left, TensorRef) or isinstance(right, TensorRef):
             return self._placer(node).operator(sign, left, right, node)
-        return arithmetic.binary(sign, left, right, node.span)
+        return self.weigh(arithmetic.binary(sign, left, right, node.span), node.span)
 
     def _operand(self, value: Any, node: tree.Expr) -> Any:
         if isinstance(value, WeightRef):
@@ -259,6 +282,16 @@ class Evaluator:
         return self._placer(node).chain(node, scope)
 
 
+def _items(value: tuple[Any, ...], most: int) -> int:
+    """How many items a list holds, those of lists inside included; counting ends beyond `most`."""
+    count, waiting = 0, [value]
+    while waiting and count <= most:
+        each = waiting.pop()
+        count += len(each)
+        waiting += [item for item in each if isinstance(item, tuple)]
+    return count
+
+
 def bind_names(scope: Scope, names: tuple[str, ...], item: Any, span: Span) -> None:
     """Bind loop names to one item, unpacking it where there are several names."""
     if len(names) == 1:
@@ -323,11 +356,11 @@ def say(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | float | Dim):
-        return f"the number {value}"
+        return f"the number {spell(value)}"
     if isinstance(value, str):
-        return f'the text "{value}"'
+        return f"the text {spell(value)}"
     if isinstance(value, tuple | range):
-        return "[" + ", ".join(spell(each) for each in value) + "]"
+        return _spell_list(value)
     if isinstance(value, TensorRef):
         return f"a tensor of shape {say(value.type.shape)}" if value.type else "a tensor"
     if isinstance(value, TensorList):
@@ -340,7 +373,11 @@ def say(value: Any) -> str:
         return "a function"
     if isinstance(value, LAYERS):
         return "a layer"
-    return "none" if value is None else "something else"
+    if isinstance(value, arithmetic.Ratio):
+        return f"`{spell(value)}`, which need not be a whole number"
+    if isinstance(value, WeightRef):
+        return f"the weight `{value.name}`"
+    return "none" if value is None else "a condition on sizes" if isinstance(value, Predicate) else "something else"
 
 
 def spell(value: Any) -> str:
@@ -348,8 +385,26 @@ def spell(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        return str(value) if isinstance(value, Word) else f'"{value}"'
-    return str(value) if isinstance(value, int | float | Dim) else say(value)
+        return _cut(str(value)) if isinstance(value, Word) else f'"{_cut(value)}"'
+    if isinstance(value, arithmetic.Ratio):
+        return _cut(str(value))
+    return _cut(str(value)) if isinstance(value, int | float | Dim) else say(value)
+
+
+def _spell_list(value: tuple[Any, ...] | range) -> str:
+    """A list; of a long one the beginning, of one deep inside only how many it holds."""
+    shown = [f"[… {len(each)} items]" if _nests(each) else spell(each) for each in value[:SHOWN]]
+    more = [f"… {len(value) - SHOWN} more"] if len(value) > SHOWN else []
+    return "[" + ", ".join([*shown, *more]) + "]"
+
+
+def _nests(value: Any) -> bool:
+    return isinstance(value, tuple) and any(isinstance(each, tuple) for each in value[:SHOWN])
+
+
+def _cut(text: str) -> str:
+    """A text short enough for a message."""
+    return text if len(text) <= 4 * SHOWN else f"{text[: 3 * SHOWN]}… ({len(text)} characters)"
 
 
 def known_values(values: Iterable[Any]) -> bool:

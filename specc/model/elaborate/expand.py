@@ -13,8 +13,9 @@ from specc.model.elaborate.claims import Claims
 from specc.model.elaborate.evaluate import Evaluator, bind_names, say
 from specc.model.elaborate.operators import Operators
 from specc.model.elaborate.place import Builder
-from specc.model.elaborate.problem import Silent, problem
+from specc.model.elaborate.problem import Exhausted, Silent, exhausted, problem
 from specc.model.elaborate.scope import (
+    LOST,
     MISSING,
     BlockValue,
     Function,
@@ -49,7 +50,8 @@ class Walk:
         self.modules: list[Module] = []
         self.declared: dict[str, TensorRef] = {}
         self.sizes: dict[str, int] = {}
-        self.evaluator = Evaluator(Operators(self))
+        self.input_lost = False
+        self.evaluator = Evaluator(Operators(self), builder.budget)
 
     @property
     def body(self) -> Body:
@@ -58,6 +60,8 @@ class Walk:
     # ------------------------------------------------------------------------------------------------ bodies
     def unroll(self, body: Body, node: tree.Body) -> None:
         """All statements of a body, with `body` as the place where they put things."""
+        if len(self.bodies) >= 2 * DEEPEST:
+            raise problem("nesting-too-deep", node.span, f"bodies are nested more than {2 * DEEPEST} levels deep here")
         self.bodies.append(body)
         try:
             self.statements(node, body.scope)
@@ -69,6 +73,8 @@ class Walk:
             self.evaluator.spend(1, statement.span)
             try:
                 _STATEMENTS[type(statement)](self, statement, scope)
+            except Exhausted:
+                raise
             except SpecError as error:
                 self.builder.bag.add(self.builder.with_uses(error.diagnostic))
                 self.lost(statement)
@@ -85,8 +91,16 @@ class Walk:
                     body.scope.names[label.parts[0]] = Label(unknown, None)
             if statement.alias:
                 body.scope.names[statement.alias] = Label(unknown, None)
-        elif isinstance(statement, tree.Input | tree.Weight | tree.Let):
+        elif isinstance(statement, tree.Weight):
             body.scope.names[statement.name] = Label(unknown, None)
+        elif isinstance(statement, tree.Let):
+            body.scope.names[statement.name] = LOST
+        elif isinstance(statement, tree.Input):
+            self.input_lost = True
+            body.scope.names[statement.name] = Label(unknown, None)
+            for item in statement.shape.items:
+                if isinstance(item, tree.Name):
+                    body.scope.names.setdefault(item.name, LOST)
         if not isinstance(statement, tree.Let | tree.Weight | tree.Where | tree.Publish):
             body.flow = unknown
 
@@ -100,6 +114,8 @@ class Walk:
         count = self.evaluator.whole(node.count, scope)
         if count < 0:
             raise problem("bad-count", node.count.span, f"cannot repeat {count} times")
+        if count > self.evaluator.budget.evaluations:
+            raise exhausted(node.count.span, f"this repeats {count:,} times")
         for _ in range(count):
             self.evaluator.spend(1, node.span)
             self.statements(node.body, Scope(scope))

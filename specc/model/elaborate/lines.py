@@ -299,7 +299,7 @@ def _again(walk: Walk, value: Again, flow: Any) -> tuple[Any, Module | None, Any
     assert module is not None
     outer = walk.body
     if isinstance(label.layer, OpLayer):
-        made = walk.builder.place(label.layer, (tensor, *label.layer.tensors), f"{module.path}", module, module.weights)
+        made = walk.builder.place(label.layer, (tensor, *label.layer.tensors), module.path, module, module.weights, value.node.span)
         outer.frame.items.append(walk.builder.steps[-1])
         return made, None, None
     frame = Frame(module, (tensor.id,), again=True)

@@ -9,36 +9,52 @@ from typing import Any
 from specc.model.elaborate.body import Body
 from specc.model.elaborate.calls import fitted
 from specc.model.elaborate.claims import Claims, Figures, count, is_frozen
+from specc.model.elaborate.evaluate import Budget
 from specc.model.elaborate.expand import Walk, missing_parameter
 from specc.model.elaborate.files import Unit
 from specc.model.elaborate.place import Builder
-from specc.model.elaborate.problem import Silent, problem, suggestion
+from specc.model.elaborate.problem import Exhausted, Silent, problem, suggestion
 from specc.model.elaborate.scope import BlockValue, Later, Scope, TensorRef
 from specc.model.graph import Frame, Model, Module, Port, Step, Weight
 from specc.sizes.conditions import Condition, admissible
-from specc.sizes.dim import Size
+from specc.sizes.dim import Size, SizeTooLarge
 from specc.sizes.simplify import Simplifier
 from specc.syntax import tree
 from specc.text.diagnostics import Bag, Diagnostic, SpecError
 
 
 def elaborate(
-    unit: Unit, name: str, bag: Bag, settings: Mapping[str, Any], sizes: Mapping[str, int], chosen: bool
+    unit: Unit,
+    name: str,
+    bag: Bag,
+    settings: Mapping[str, Any],
+    sizes: Mapping[str, int],
+    chosen: bool,
+    budget: Budget | None = None,
 ) -> Model | None:
     """The model of a declared network; None for a template (a parameter is not bound) and after errors in its head.
 
     `settings` override its parameters, `sizes` bind its symbols. A template is an error if the network was `chosen`.
+    `budget` is what is left of the file's; one that is spent raises `Exhausted`.
     """
     declared = unit.networks[name]
-    builder = Builder(bag)
+    builder = Builder(bag, budget)
     walk = Walk(builder, Claims(free=bool(settings or sizes)))
     try:
         value, expects = _target(walk, unit, declared)
         if value is None:
             return None
         return _elaborate(walk, name, value, expects, settings, sizes, unit, chosen)
+    except Exhausted as error:
+        bag.add(builder.with_uses(error.diagnostic))
+        raise
     except SpecError as error:
         bag.add(error.diagnostic)
+    except RecursionError:
+        message = f"`{name}` leads through too many definitions inside each other"
+        bag.add(Diagnostic("nesting-too-deep", declared.name_span, message, "spell some of them out"))
+    except SizeTooLarge as error:
+        bag.add(Diagnostic("number-too-large", declared.name_span, str(error)))
     except Silent:
         pass
     return None
@@ -109,6 +125,8 @@ def _finish(
     walk: Walk, name: str, definition: tree.Network, body: Body, expects: tuple[tree.Expect, ...], scope: Scope, unit: Unit
 ) -> Model | None:
     builder = walk.builder
+    if not walk.inputs and walk.input_lost:
+        raise Silent
     if not walk.inputs:
         raise problem("no-input", definition.name_span, f"`{definition.name}` declares no input", "input image: [3, 224, 224]")
     outputs = list(walk.outputs)

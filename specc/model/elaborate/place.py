@@ -8,7 +8,8 @@ from typing import Any
 
 from specc.catalogue.entry import Misfit, Repair
 from specc.catalogue.op import EVERYTHING, Op, Reach, Rule, TensorType
-from specc.model.elaborate.problem import problem
+from specc.model.elaborate.evaluate import Budget, say
+from specc.model.elaborate.problem import exhausted, problem
 from specc.model.elaborate.scope import OpLayer, TensorRef
 from specc.model.graph import Module, Requirement, Step, Value
 from specc.sizes.conditions import Predicate, Proved, Refuted, decide
@@ -17,15 +18,16 @@ from specc.syntax import tree
 from specc.text.diagnostics import Bag, Diagnostic, Fix, Note, SpecError
 from specc.text.source import Span
 
-STEPS = 100_000
+STEPS = 30_000
 Field = tuple[tuple[Size, ...], tuple[Fraction, ...]]
 
 
 class Builder:
     """The model under construction: values, steps and requirements in order."""
 
-    def __init__(self, bag: Bag) -> None:
+    def __init__(self, bag: Bag, budget: Budget | None = None) -> None:
         self.bag = bag
+        self.budget = budget or Budget()
         self.values: list[Value] = []
         self.steps: list[Step] = []
         self.requirements: list[Requirement] = []
@@ -88,14 +90,24 @@ class Builder:
 
     # ------------------------------------------------------------------------------------------------- steps
     def place(
-        self, layer: OpLayer, inputs: tuple[TensorRef, ...], path: str, module: Module | None, known: Mapping[str, Any]
+        self,
+        layer: OpLayer,
+        inputs: tuple[TensorRef, ...],
+        path: str,
+        module: Module | None,
+        known: Mapping[str, Any],
+        again: Span | None = None,
     ) -> TensorRef:
         """The step of this op on these inputs, and its first output (the others are in `further`).
 
-        `known` is the module's weights if it is used a second time.
+        `known` is the module's weights if it is used a second time, and `again` is where that is written.
         """
         if len(self.steps) >= STEPS:
-            raise problem("expansion-too-large", layer.node.span, f"this spec unrolls into more than {STEPS:,} steps")
+            raise exhausted(layer.node.span, f"this network unrolls into more than {STEPS:,} steps")
+        self.budget.steps -= 1
+        if self.budget.steps < 0:
+            message = f"the networks of this file unroll into more than {self.budget.most_steps:,} steps together"
+            raise exhausted(layer.node.span, message, "put them into several files")
         op, named = layer.op, layer.named
         every = (*inputs, *named.values())
         ports = ("",) * len(inputs) + tuple(named)
@@ -105,7 +117,7 @@ class Builder:
             try:
                 kinds, macs = self._types(op, layer, inputs, module, path)
             except Misfit as misfit:
-                self._refuse(misfit, layer, inputs)
+                self._refuse(misfit, layer, inputs, again)
             except SpecError as error:
                 self.bag.add(self.with_uses(error.diagnostic))
         index = len(self.steps)
@@ -163,12 +175,14 @@ class Builder:
             raise rule.misfit
         self.requirements.append(Requirement(rule.predicate, path, rule.misfit.message, layer.node.span))
 
-    def _refuse(self, misfit: Misfit, layer: OpLayer, inputs: tuple[TensorRef, ...]) -> None:
-        span = layer.node.span
-        if misfit.argument in layer.expressions:
+    def _refuse(self, misfit: Misfit, layer: OpLayer, inputs: tuple[TensorRef, ...], again: Span | None) -> None:
+        span = again or layer.node.span
+        if again is None and misfit.argument in layer.expressions:
             span = layer.expressions[misfit.argument].span
         fixes = tuple(fix for repair in misfit.repairs if (fix := repaired(repair, layer)) is not None)
-        notes = self._history(inputs, layer.node.span) if misfit.code == "shape-mismatch" else ()
+        notes = self._history(inputs, span) if misfit.code in ("shape-mismatch", "shared-shape") else ()
+        if again is not None:
+            notes = (Note(layer.node.span, f"`{layer.kind.name}` was made here"), *notes)
         found = Diagnostic(misfit.code, span, misfit.message, misfit.help, notes, fixes)
         self.bag.add(self.with_uses(found))
 
@@ -181,8 +195,6 @@ class Builder:
 
     def _history(self, inputs: tuple[TensorRef, ...], here: Span) -> tuple[Note, ...]:
         """Where the sizes came from: the last steps on either side that changed a shape."""
-        from specc.model.elaborate.evaluate import say
-
         notes: list[Note] = []
         for tensor in inputs:
             at, shown = tensor.id, 0
@@ -261,16 +273,12 @@ def _fits_pattern(op: Op, at: int, kind: TensorType, layer: OpLayer) -> None:
 
 
 def _rank_message(op: Op, pattern: list[str], kind: TensorType) -> str:
-    from specc.model.elaborate.evaluate import say
-
     names = {"c": "channels", "*s": "1 to 3 spatial axes", "f": "features", "l": "length", "*": "any axes"}
     wanted = " and ".join(names.get(each, f"an axis {each}") for each in pattern)
     return f"`{op.name}` takes {wanted}; this tensor has shape {say(kind.shape)}"
 
 
 def _other_shape(op: Op, module: Module, weights: Mapping[str, Any]) -> Misfit:
-    from specc.model.elaborate.evaluate import say
-
     for name, spec in weights.items():
         old = module.weights.get(name)
         if old is not None and old.shape != spec.shape:

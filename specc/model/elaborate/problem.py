@@ -9,6 +9,10 @@ from specc.text.diagnostics import Diagnostic, Fix, Note, SpecError
 from specc.text.source import Span
 
 
+class Exhausted(SpecError):
+    """What is over the budget ends the elaboration: the rest would only be over it too."""
+
+
 class Silent(Exception):
     """What cannot be worked out because of an error that was said already: one mistake, one message."""
 
@@ -23,6 +27,11 @@ def problem(
 ) -> SpecError:
     """The error to raise: one fact, and what to type instead."""
     return SpecError(Diagnostic(code, span, message, help, notes, fixes))
+
+
+def exhausted(span: Span, message: str, help: str = "use smaller ranges and repeats") -> Exhausted:
+    """The error for a spec that unrolls into too much."""
+    return Exhausted(Diagnostic("expansion-too-large", span, message, help))
 
 
 def nearest(name: str, names: Iterable[str]) -> str:

@@ -195,12 +195,9 @@ class Builtin:
 
 
 
-def retraced(scope: Scope, stop: Scope, replaced: Mapping[str, Any]) -> Scope:
-    """A copy of the chain from `scope` to `stop` in which names of `stop` are replaced and every `let` is fresh."""
-    return _Retrace(stop, replaced).copy(scope)
+class Retrace:
+    """Copies of scopes up to `stop`, in which names of `stop` are replaced and every `let` is fresh; each made once."""
 
-
-class _Retrace:
     def __init__(self, stop: Scope, replaced: Mapping[str, Any]) -> None:
         self.stop = stop
         self.replaced = replaced

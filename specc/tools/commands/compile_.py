@@ -16,17 +16,12 @@ def arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> int:
     from specc.backends.pytorch import write
-    from specc.data.files import FileProblem, write_text
-    from specc.tools.cli import Failure
 
     found = common.compiled(args.file, args)
     text = write(found.model(), header=common.header(found))
     if args.output is None:
         sys.stdout.write(text)
         return 0
-    try:
-        write_text(args.output, text)
-    except FileProblem as problem:
-        raise Failure(2, str(problem), problem.help) from None
+    common.write(str(args.output), text)
     print(f"wrote {args.output}", file=sys.stderr)
     return 0

@@ -7,6 +7,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
+from specc.tools import common
 from specc.tools.commands.specs_ import bundled
 
 START = """\
@@ -40,17 +41,13 @@ def arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> int:
-    from specc.data.files import FileProblem, write_text
     from specc.tools.cli import Failure
 
     path = Path(args.name if args.name.endswith(".net") else f"{args.name}.net")
     if path.exists():
         raise Failure(2, f"`{path}` is there already", "choose another name; nothing is overwritten")
     text = _copy(args.origin) if args.origin else START.format(name=path.stem, network=_network(path.stem))
-    try:
-        write_text(path, text)
-    except FileProblem as problem:
-        raise Failure(2, str(problem), problem.help) from None
+    common.write(str(path), text)
     print(f"wrote {path}; now: specc check {path}", file=sys.stderr)
     return 0
 

@@ -1,0 +1,87 @@
+"""Write ONNX from a run or a spec, prove it equal to the PyTorch, and only then give it its name."""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from typing import Any
+
+from specc.backends.onnx_weights import SafetensorsFile, WeightProblem
+from specc.compiler import Compilation
+from specc.data.files import FileProblem
+from specc.deploy.described import Origin
+from specc.deploy.export import Exported, export
+from specc.text.diagnostics import Bag, SpecError
+from specc.tools import common
+from specc.tools.cli import Failure
+
+
+def arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("source", metavar="RUN|FILE", help="a run folder, or a spec with --weights")
+    parser.add_argument("-o", "--output", metavar="MODEL.onnx", required=True)
+    parser.add_argument("--weights", metavar="FILE.safetensors", help="weights for a spec; a run has its own")
+    parser.add_argument("--no-proof", action="store_true", help="write without proof (said in the file); needs no torch")
+    parser.add_argument("--precision", choices=("fp32",), default="fp32", help="only fp32 in this version")
+    side = parser.add_mutually_exclusive_group()
+    side.add_argument("--single-file", action="store_true", help="weights inside the file, whatever their size")
+    side.add_argument("--side-file", action="store_true", help="weights in a file beside it, whatever their size")
+    common.spec_options(parser)
+
+
+def run(args: Namespace) -> int:
+    side = True if args.side_file else False if args.single_file else None
+    found, weights, extra = _source(args)
+    origin = Origin(found.source.text, found.source.name, found.model().name, found.settings, found.sizes, found.imports)
+    try:
+        written = export(
+            found.model(), origin, args.output, weights=weights, prove=not args.no_proof, side_file=side, **extra
+        )
+    except SpecError as error:
+        bag = Bag()
+        bag.add(error.diagnostic)
+        common.show(bag)
+        return 1
+    except (WeightProblem, FileProblem) as problem:
+        raise Failure(2, str(problem), problem.help) from None
+    except Exception as problem:
+        _disproved(problem)
+        raise
+    finally:
+        weights.close()
+    _say(written)
+    return 0
+
+
+def _disproved(problem: Exception) -> None:
+    """A proof that fails ends with exit 1 and the first step at which the two part."""
+    from specc.deploy.proof import Disproved
+
+    if isinstance(problem, Disproved):
+        where = f" (first at `{problem.step.path}`, line {problem.step.span.line} of the spec)" if problem.step else ""
+        raise Failure(1, f"{problem.message}{where}; nothing was written", problem.help) from None
+
+
+def _source(args: Namespace) -> tuple[Compilation, SafetensorsFile, dict[str, Any]]:
+    """The compiled spec, its weights, and what a run adds: class names, preparation, encoding."""
+    path = Path(args.source)
+    if path.is_dir():
+        from specc.tools.runs import opened
+
+        return opened(path, args)
+    found = common.compiled(args.source, args)
+    if args.weights is None:
+        raise Failure(2, "a spec alone has no weights", "give --weights FILE.safetensors, or export a run folder")
+    return found, common.weights(args.weights), {}
+
+
+def _say(written: Exported) -> None:
+    side = f" and {written.side.name}" if written.side else ""
+    size = written.weights / 2**20
+    print(f"wrote {written.path}{side} ({size:.1f} MiB of weights)", file=sys.stderr)
+    if written.proof is None:
+        print("unproved: specc verify can prove it later", file=sys.stderr)
+        return
+    sizes = [", ".join(f"{k}={v}" for k, v in run.sizes.items()) for run in written.proof.runs]
+    tried = "; ".join(f"batch {run.batch}{' ' + size if size else ''}" for run, size in zip(written.proof.runs, sizes, strict=True))
+    print(f"proved equal to PyTorch: largest relative error {written.proof.error:.1e} ({tried})", file=sys.stderr)

@@ -1,0 +1,34 @@
+"""The loss and the metrics of a network over some samples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from specc.train.metrics import Meter
+from specc.train.program import WIDEST_EVALUATION, Code
+from specc.train.samples import Feed, Indices
+
+
+def measure(code: Code, feed: Feed, indices: Indices, more: Mapping[str, tuple[str, Meter]] | None = None) -> dict[str, float]:
+    """`loss` and each metric by its label. `more` are further meters by name, fed on the way and not reported."""
+    meters = code.meters()
+    total, seen = 0.0, 0
+    code.module.eval()
+    with torch.no_grad():
+        for inputs, target in feed.batches(indices, _size(code, feed)):
+            scores = code.outputs(inputs)
+            total += float(code.functions.loss(scores, inputs, target)) * len(target)
+            seen += len(target)
+            given = code.functions.heads(scores)
+            for output, each in (*meters.values(), *(more or {}).values()):
+                each.add(given[output], target)
+    found: dict[str, Any] = {"loss": total / seen if seen else float("nan")}
+    return found | {label: each.value() for label, (_, each) in meters.items()}
+
+
+def _size(code: Code, feed: Feed) -> int:
+    """Without gradients there is room for more at once; samples that may differ in size stay as many as in training."""
+    return max(code.program.batch, WIDEST_EVALUATION) if feed.whole is not None else code.program.batch

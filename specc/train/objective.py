@@ -1,0 +1,203 @@
+"""A program as Python code: its loss, heads, optimizer, learning rate and first weights, printed and then run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from types import ModuleType
+from typing import Any
+
+from specc.catalogue.op import TensorType
+from specc.catalogue.setting import Facing
+from specc.code.nodes import (
+    Binary,
+    Blank,
+    Conditional,
+    Dict,
+    Expression,
+    FunctionDef,
+    If,
+    Import,
+    ImportFrom,
+    List,
+    ListOf,
+    Literal,
+    Module,
+    Name,
+    Parameter,
+    Return,
+    Statement,
+    assign,
+    binary,
+    call,
+    compare,
+    index,
+    method,
+    value,
+)
+from specc.code.printer import print_module
+from specc.model.graph import Model
+from specc.model.heads import head, outputs
+from specc.model.program import Chosen, Program, Term
+from specc.train.first import initialising
+from specc.train.groups import Group, groups
+
+
+def write(model: Model, program: Program, target: str) -> str:
+    """The source of a module with `loss`, `heads`, `penalty`, `optimizer`, `rate` and `initialise`.
+
+    `target` is the kind of the data's target, as the data floor names it. The functions take outputs and inputs by
+    name, as tensors with a batch, and `weights`, the parameters by their keys.
+    """
+    body: tuple[Statement, ...] = (
+        Import("math"), Blank(), Import("torch"), ImportFrom("torch", (("nn", ""),)),
+        ImportFrom("torch.nn", (("functional", "F"),)),
+        _loss(model, program, target), _heads(model), _penalty(model, program), _optimizer(model, program),
+        _rate(program), _function("initialise", ("weights",), initialising(model, program), "Give the weights their first values."),
+    )  # fmt: skip
+    return print_module(Module(f"How {program.network} is trained.", body))
+
+
+def load(source: str) -> ModuleType:
+    """The module of such a source."""
+    module = ModuleType("specc_program")
+    exec(compile(source, "<program>", "exec"), module.__dict__)
+    return module
+
+
+def _function(name: str, parameters: Iterable[str], body: Iterable[Statement], docstring: str) -> FunctionDef:
+    return FunctionDef(name, tuple(Parameter(each) for each in parameters), tuple(body), docstring=docstring)
+
+
+# ------------------------------------------------------------------------------------------------------------ loss
+def _loss(model: Model, program: Program, target: str) -> FunctionDef:
+    """Terms of outputs that exist only in training are added where those are there."""
+    training = {name for name, port in outputs(model).items() if port.training}
+    always = [each for each in program.terms if each.output not in training]
+    total = _sum([(each.factor, _term(model, each, target)) for each in always])
+    docstring = "The loss of a batch; outputs are logits where the network ends in a head that can be undone."
+    names = ("outputs", "inputs", "target")
+    if len(always) == len(program.terms):
+        return _function("loss", names, [Return(total)], docstring)
+    body: list[Statement] = [assign("total", total)]
+    for each in program.terms:
+        if each.output in training:
+            more = _sum([(1, Name("total")), (each.factor, _term(model, each, target))])
+            body.append(If(compare(each.output, "in", Name("outputs")), (assign("total", more),)))
+    return _function("loss", names, [*body, Return(Name("total"))], docstring)
+
+
+def _sum(terms: list[tuple[float, Expression]]) -> Expression:
+    found: Expression | None = None
+    for factor, term in terms:
+        sign = "+" if factor >= 0 or found is None else "-"
+        size = factor if found is None else abs(factor)
+        scaled = term if size == 1 else binary("*", float(size), term)
+        found = scaled if found is None else Binary(sign, found, scaled)
+    return call("torch.zeros", ()) if found is None else found
+
+
+def _term(model: Model, term: Term, target: str) -> Expression:
+    found = head(model, term.output)
+    scores = index("outputs", term.output)
+    if term.loss is None:
+        return method(scores, "mean")
+    loss = term.loss.entry
+    logits = loss.undoes and (found.undone or not found.makes)
+    given = scores if loss.undoes else _applied(model, term.output, scores)
+    axis = found.axis(loss.axis) if "axis" in loss.fields else 0
+    facing = Facing(found.type, scores, logits, "" if term.target else target, axis)
+    lowered: Expression = loss.lower(given, _target(model, term.target), facing)
+    return lowered
+
+
+def _target(model: Model, name: str) -> Expression:
+    if not name:
+        return Name("target")
+    return _applied(model, name, index("outputs", name)) if name in outputs(model) else index("inputs", name)
+
+
+class _Tensor:
+    """A tensor in the printed code."""
+
+    def __init__(self, node: Expression, type: TensorType) -> None:
+        self.node = node
+        self.type = type
+
+    def dim(self, axis: int) -> int:
+        return axis + self.type.batched
+
+
+class _Call:
+    """What a head without weights asks of its surroundings: how a function is called."""
+
+    def function(self, dotted: str, *x: Any, **keywords: Any) -> Expression:
+        return call(dotted, *x, **keywords)
+
+
+def _applied(model: Model, output: str, scores: Expression) -> Expression:
+    """The output as the network gives it, from what `logits` gives."""
+    found = head(model, output)
+    if not found.undone or found.step is None:
+        return scores
+    made: Expression = found.step.op.torch(_Call(), _Tensor(scores, model.type(found.step.inputs[0])))  # type: ignore[arg-type]
+    return made
+
+
+def _heads(model: Model) -> FunctionDef:
+    made = tuple(
+        (name, _applied(model, name, index("outputs", name))) for name, port in outputs(model).items() if not port.training
+    )
+    return _function("heads", ("outputs",), [Return(Dict(made))], "The outputs of inference from what `logits` gives.")
+
+
+# --------------------------------------------------------------------------------------------------------- weights
+def _keys(group: Group) -> List:
+    return List(tuple(value(key) for key in group.keys))
+
+
+def _each(group: Group, element: Expression) -> ListOf:
+    return ListOf(element, Name("key"), _keys(group))
+
+
+def _penalty(model: Model, program: Program) -> FunctionDef:
+    docstring = "What is added to the loss for the size of the weights."
+    parts: list[Expression] = []
+    for group in groups(model, program, by="l1"):
+        if group.l1:
+            sizes = _each(group, method(method(index("weights", Name("key")), "abs"), "sum"))
+            parts.append(binary("*", float(group.l1), call("sum", sizes)))
+    total = binary("+", *parts) if parts else Literal(0)
+    return _function("penalty", ("weights",), [Return(total)], docstring)
+
+
+def _optimizer(model: Model, program: Program) -> FunctionDef:
+    made: list[Expression] = []
+    for group in groups(model, program, by="optimizer"):
+        items = [("params", _each(group, index("weights", Name("key"))))]
+        if group.l2:
+            items.append(("weight_decay", value(float(group.l2))))
+        if group.factor != 1:
+            items.append(("factor", value(float(group.factor))))
+        made.append(Dict(tuple(items)))
+    body = [assign("groups", List(tuple(made))), Return(program.optimizer.entry.lower(Name("groups")))]
+    docstring = "The optimizer; a group's `factor` multiplies the learning rate."
+    return _function("optimizer", ("weights",), body, docstring)
+
+
+def _rate(program: Program) -> FunctionDef:
+    base: Expression = value(float(program.optimizer.entry.lr))
+    found = _schedule(program.schedule, base, Name("epoch"), 0, program.epochs)
+    return _function("rate", ("epoch",), [Return(found)], "The learning rate; `epoch` counts from 0 and may be a fraction.")
+
+
+def _schedule(parts: tuple[Chosen, ...], base: Expression, epoch: Expression, start: float, epochs: int) -> Expression:
+    first, *others = parts
+    now = binary("-", epoch, start) if start else epoch
+    lowered: Expression = first.entry.lower(base, now, epochs - start)
+    if not others:
+        return lowered
+    end = start + first.entry.takes
+    later = _schedule(tuple(others), base, epoch, end, epochs)
+    return Conditional(compare(epoch, "<", end), lowered, later)
+
+

@@ -1,0 +1,156 @@
+"""From a compilation to everything that a training run needs: code, module, samples, optimizer and measures."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import nn
+
+from specc.backends import pytorch
+from specc.catalogue import registry
+from specc.compiler import Compilation
+from specc.data.named import check_data
+from specc.model.graph import Model
+from specc.model.heads import outputs
+from specc.model.program import Chosen, Measure, Program
+from specc.text.diagnostics import Diagnostic
+from specc.train import objective
+from specc.train.groups import trained
+from specc.train.metrics import Meter, meter, reading
+from specc.train.problem import TrainProblem
+from specc.train.samples import Samples, load
+
+WIDEST_EVALUATION = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """What a program became: sources, and the objects they made. `weights` are the parameters by their keys."""
+
+    model: Model
+    program: Program
+    model_source: str
+    program_source: str
+    module: nn.Module
+    functions: ModuleType
+    weights: dict[str, nn.Parameter]
+    measures: tuple[Measure, ...]
+
+    def outputs(self, inputs: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """The logits by name of the output; in training mode the outputs of training are among them."""
+        found = self.module.logits(*(inputs[port.name] for port in self.model.inputs))  # type: ignore[operator]
+        if isinstance(found, dict):
+            return found
+        names = [name for name, port in outputs(self.model).items() if self.module.training or not port.training]
+        return {names[0]: found}
+
+    def meters(self) -> dict[str, tuple[str, Meter]]:
+        """A fresh meter and its output per measure, by label."""
+        return {
+            each.label: (each.output, meter(each.metric.entry, reading(self.model, self.program, each.output)))
+            for each in self.measures
+        }
+
+
+def chosen(compilation: Compilation, phase: str = "") -> tuple[Model, Program]:
+    """The model and the program to train; raises TrainProblem with what is missing."""
+    if not compilation.ok or not compilation.models:
+        raise TrainProblem("spec-has-errors", "the spec has errors", "see `specc check`")
+    model = compilation.model()
+    program = compilation.programs.get((model.name, phase))
+    if program is None:
+        known = sorted(each for network, each in compilation.programs if network == model.name and each)
+        what = f"`train {phase}` section" if phase else "`train` section"
+        help = f"its phases are {', '.join(known)}" if known else f"write `train for {model.name} {{ … }}`"
+        raise TrainProblem("no-train-section", f"there is no {what} for `{model.name}`", help)
+    return model, program
+
+
+def data_errors(model: Model, program: Program, folder: Path) -> list[Diagnostic]:
+    """What stands against training on the data; a missing file is an error here."""
+    found = list(check_data(model, program, folder))
+    return [each for each in found if each.severity == "error" or each.code == "missing-data"]
+
+
+def write(model: Model, program: Program, target: str, header: str = "") -> tuple[str, str]:
+    """The sources of the network's module and of the program."""
+    return pytorch.write(model, header=header), objective.write(model, program, target)
+
+
+def build(model: Model, program: Program, sources: tuple[str, str], device: torch.device) -> Code:
+    """The module with its first weights, all from the program's seed."""
+    functions = objective.load(sources[1])
+    torch.manual_seed(mixed(program.seed, "weights"))
+    module = pytorch.load(sources[0], model.name)()
+    assert isinstance(module, nn.Module)
+    weights = dict(module.named_parameters(remove_duplicate=False))
+    functions.initialise(weights)
+    kept = {each.key for each in trained(model)}
+    tied = {each.key: each.tied for each in model.weights if each.tied}
+    for key, weight in weights.items():
+        weight.requires_grad_(tied.get(key, key) in kept)
+    if not kept:
+        raise TrainProblem("nothing-to-train", f"`{model.name}` has no weights to train")
+    module.to(device)
+    return Code(model, program, *sources, module, functions, weights, _measures(model, program))
+
+
+def samples(model: Model, program: Program, folder: Path, device: torch.device) -> Samples:
+    """The data of the program, ready for the network."""
+    return load(model, program, folder, device)
+
+
+def _measures(model: Model, program: Program) -> tuple[Measure, ...]:
+    """The metrics asked for, or the one that goes with the first loss against the data's target."""
+    if program.measures:
+        return program.measures
+    for term in program.terms:
+        if term.loss is not None and not term.target and not outputs(model)[term.output].training:
+            kind = registry.setting(term.loss.entry.measures, "metric")
+            if kind is not None:
+                entry: Any = kind.make({})
+                return (Measure(Chosen(entry, term.span), term.output, entry.label),)
+    return ()
+
+
+def mixed(*parts: int | str) -> int:
+    """A seed for torch's generator from what it depends on."""
+    text = "/".join(map(str, parts)).encode()
+    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big") >> 1
+
+
+def device_of(wanted: str) -> torch.device:
+    """auto, cpu or cuda as a device; raises TrainProblem where there is none."""
+    if wanted == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise TrainProblem("no-device", "torch sees no CUDA device here", "`specc doctor` says what is there")
+    if wanted not in ("cpu", "cuda"):
+        raise TrainProblem("no-device", f"there is no device `{wanted}`", "auto, cpu or cuda")
+    return torch.device(wanted)
+
+
+@contextmanager
+def reproducible(device: torch.device) -> Iterator[None]:
+    """The same numbers every time, and the generators and switches of the caller as they were afterwards."""
+    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    fill = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+        try:
+            yield
+        finally:
+            torch.use_deterministic_algorithms(before[0], warn_only=before[1])
+            torch.utils.deterministic.fill_uninitialized_memory = fill  # type: ignore[attr-defined]
+
+
+Stop = Callable[[], bool]
