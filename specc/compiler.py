@@ -101,7 +101,8 @@ def _compile(found: Compilation, settings: dict[str, str], sizes: dict[str, int]
     loader = Loader(bag, _project(read, found), _library(bag))
     unit = found.unit = loader.load(found.source.name, file)
     if not unit.networks and not bag.failed and not _is_library(file):
-        bag.add(Diagnostic("no-network", None, "this file declares no network", file=found.source.name))
+        help = "write `network Name { … }`, or start from one: `specc new --help`"
+        bag.add(Diagnostic("no-network", None, "this file declares no network", help, file=found.source.name))
     if found.network is not None and found.network not in unit.networks:
         help = suggestion(found.network, unit.networks)
         bag.add(Diagnostic("unknown-network", None, f"there is no network `{found.network}`", help, file=found.source.name))

@@ -406,7 +406,7 @@ _SPACING: n.Body = (
         (assign("x", 1), n.FunctionDef("f", (_SELF,), (), decorators=(Name("property"),)), assign("y", 2)),
         "Both.",
     ),
-    n.If(Name("x"), (n.ClassDef("D", (), ()),), (n.If(Name("y"), (assign("z", 1),), (assign("z", 2),)),)),
+    n.If(Name("x"), (n.Blank(), n.ClassDef("D", (), ())), (n.If(Name("y"), (assign("z", 1),), (assign("z", 2),)),)),
     n.Comment("The end."),
 )
 

@@ -161,7 +161,6 @@ SPECS = {
             head: { linear(3); softmax }
         }""",
     "weights": """
-        block Scale { parameter scale: [C, 1, 1], init=ones; input * scale }
         block Shift: [C, H, W] { parameter shift: [C, 1, 1], init=normal(std=0.02); input + shift }
         network N {
             input x: [3, 4, 4]
@@ -171,7 +170,7 @@ SPECS = {
             s: Shift
             s + token
             conv: conv(2, 1)
-        }""".replace("block Scale { parameter scale: [C, 1, 1], init=ones; input * scale }\n", ""),
+        }""",
     "numbered residual": """
         block Res { conv(4, 3, padding=1); relu; conv(4, 3, padding=1) as y; y + input; relu }
         network N { input x: [4, 8, 8]; Res; Res; conv(2, 1) }""",
@@ -200,6 +199,61 @@ SPECS = {
         network N { input x: [3, 4, 4]; one: Two(4); two: Two(4); two + one.low; head: conv(2, 1) }""",
     "volume": "network N { input x: [1, D, H, W]; conv(4, 3, padding=same); prelu; upconv(2, 2, stride=2); sigmoid }",
     "table": "network N { input x: [3, 8, 8]; c: conv(2, 3, table=[[0, 1], [2]]); relu }",
+    "again with another tensor": """
+        network N {
+            input x: [4]
+            input y: [4]
+            a: x -> linear(4)
+            g: { l: linear(4); relu; l + a }
+            first: x -> g
+            second: y -> g
+            first + second
+        }""",
+    "unused": """
+        block Pair(channels: int) { a: linear(channels); b: linear(channels); a + b }
+        network N {
+            input x: [4]
+            spare: Pair(4)
+            side: { c: linear(2); d: linear(2) }
+            x -> linear(2)
+        }""",
+    "weight as a tensor": "network N { input x: [4]; a: linear(4); g: { l: linear(4); l * a.bias }; c: linear(2) }",
+    "nested parallel": """
+        network N {
+            input x: [3, 8, 8]
+            body: {
+                p: parallel { conv(2, 1); parallel { conv(2, 1); conv(3, 1) } -> concat; { conv(2, 1); relu } }
+                concat(p)
+                relu
+            }
+            last: conv(2, 1)
+        }""",
+    "groups in groups": """
+        block G(c: int) { body: { a: conv(c, 1); b: a + input; conv(2 * c, 1) }; tail: conv(c, 1) }
+        network N {
+            input x: [4, 8, 8]
+            G(4); G(4); G(4)
+            a: { b: { c: conv(4, 1); d: conv(4, 1) }; e: conv(4, 1) }
+            concat(a, a.b.c)
+        }""",
+    "lists and lets": """
+        let Full(channels, stride=1) = conv(channels, 3, stride=stride, padding=1)
+        block U(dims: list, rate: float) {
+            let half = dims[0] // 2
+            for d in dims { Full(d); relu }
+            Full(half + 1, stride=2)
+            dropout(rate)
+        }
+        network N(rate: float = 0.25) { input x: [3, 9, 9]; U([4, 6], rate); U([8], 0.5) }""",
+    "reserved variables": """
+        network N {
+            input x: [4]
+            out: linear(4); y: linear(4); z: linear(4); l: linear(4)
+            together: concat(out, y, z, l)
+            self: linear(2); torch: linear(2); F: linear(3)
+            concat(self, torch, F)
+        }""",
+    "without a batch": "network N { input x: [4, 6]; parameter t: [4, 6], init=zeros; concat(x, t); linear(3) }",
     "identity": "network N { input x: [3]; a: linear(3); identity; b: linear(3); identity }",
 }
 
@@ -215,9 +269,7 @@ def inputs_for(model: Model) -> list[torch.Tensor]:
     predicates = [each.predicate for each in model.requirements]
     known = (examples(predicates, model.facts, 1, symbols=names) or [{}])[0] if names else {}
     sizes = {name: max(known.get(name, 8), 1) for name in names}
-    return [
-        torch.rand(2, *(evaluate(size, sizes) for size in model.type(port.value).shape)) for port in model.inputs
-    ]
+    return [torch.rand(2, *(evaluate(size, sizes) for size in model.type(port.value).shape)) for port in model.inputs]
 
 
 def symbols(size: object) -> frozenset[str]:
@@ -268,6 +320,28 @@ def test_source_is_deterministic_and_formatted(name: str, tmp_path: Path) -> Non
     check = [ruff, "check", "--isolated", "--no-cache", "--select", "E4,E7,E9,F,I", str(file)]
     linted = subprocess.run(check, capture_output=True, text=True)
     assert linted.returncode == 0, linted.stdout
+
+
+def test_a_size_that_weights_depend_on_is_a_parameter() -> None:
+    text = "block Two { linear(4); relu; linear(5) }\nnetwork N { input x: [K]; Two; linear(2) }"
+    module = load(write(model_of(text)), "N")(K=6)
+    assert module(torch.rand(3, 6)).shape == (3, 2)
+    assert tuple(module.state_dict()["0.0.weight"].shape) == (4, 6)
+
+
+def test_equal_branches_are_run_in_a_loop() -> None:
+    assert "torch.cat([conv(x) for conv in self.convs], dim=1)" in write(model_of(SPECS["parallel"]))
+
+
+def test_arguments_at_their_defaults_do_not_split_a_class() -> None:
+    text = """
+        block Unit(channels: int, kernel: int = 3, stride: int = 1, groups: int = 1) {
+            conv(channels, kernel, stride=stride, padding=kernel // 2, groups=groups); relu
+        }
+        network N { input x: [4, 8, 8]; Unit(8); Unit(8, 1); Unit(8, stride=1, groups=8); Unit(6, 5) }"""
+    source = write(model_of(text))
+    assert source.count("\nclass ") == 2
+    assert "Unit(8, 8, groups=8)" in source
 
 
 def test_blocks_with_other_branches_are_other_classes() -> None:

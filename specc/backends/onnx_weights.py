@@ -139,7 +139,7 @@ class SafetensorsFile:
 class Arrays:
     """Weights that are numpy arrays already, by key."""
 
-    def __init__(self, arrays: Mapping[str, NDArray[Any]], name: str = "the weights") -> None:
+    def __init__(self, arrays: Mapping[str, NDArray[Any]], name: str = "memory") -> None:
         self._arrays = arrays
         self.name = name
 
@@ -180,7 +180,7 @@ def check(model: Model, source: WeightSource) -> None:
     if faults:
         more = f"\nand {len(faults) - 10} more" if len(faults) > 10 else ""
         raise WeightProblem(
-            f"{source.name} does not hold the weights of {model.name}:\n" + "\n".join(faults[:10]) + more,
+            f"the weights of {model.name} are not those in {source.name}:\n" + "\n".join(faults[:10]) + more,
             "the keys are the paths of the labels; `specc check --format json` lists them under state_dict",
         )
 

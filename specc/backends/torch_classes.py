@@ -23,7 +23,8 @@ from specc.backends.torch_statements import (
     with_last_defaults,
     with_parameters,
 )
-from specc.backends.torch_words import block_home, incoming, structural
+from specc.backends.torch_support import brought_along
+from specc.backends.torch_words import block_home, incoming, structural, unknown_sizes
 from specc.code.nodes import (
     Attribute,
     Body,
@@ -70,7 +71,7 @@ class Writer:
         self.labels = {self.plan.seen(each.id): each.name for each in self.plan.model.values if each.name}
         self.tied = [each for each in self.plan.model.weights if each.tied]
         self.chains = Chains(self.plan, self.tree)
-        self._taken = {self.root_name, *RESERVED_CLASSES}
+        self._taken = {self.root_name, *RESERVED_CLASSES, *brought_along()}
         self._plainest: dict[int, tuple[str, ...]] = {}
         for frames in self.plan.frames.values():
             for frame in frames:
@@ -146,6 +147,7 @@ class Writer:
         if frame.definition is None:
             return {name: Name(name) for name in home.words}
         found = dict(home.trace.arguments.get(id(frame), frame.given))
+        found.update({name: Name(name) for name in unknown_sizes(self.plan)})
         for name, (tensor, axis) in incoming(self.plan, frame).items():
             found[name] = home.trace.type(self.plan.seen(tensor)).shape[axis]
         return found
@@ -213,9 +215,9 @@ class Writer:
             raise CannotPrint(f"`{frame.module.path}` is used twice, with different steps inside")
 
     def assembled(
-        self, frame: Frame, home: Home, functions: tuple[FunctionDef, ...]
+        self, frame: Frame, home: Home, functions: tuple[FunctionDef, ...], apart: tuple[FunctionDef, ...] = ()
     ) -> tuple[tuple[Expression, ...], Body]:
-        """Constructor and functions of a class that is more than a chain."""
+        """Constructor and functions of a class that is more than a chain; `apart` are those with names of their own."""
         module = frame.module
         stored = [each for each in home.words if each in set(names(functions))]
         functions = replaced(functions, {name: Attribute(Name("self"), name) for name in stored})
@@ -240,8 +242,8 @@ class Writer:
                 base = "nn.Module"
         kept += [self._tie(each, home) for each in self.ties(module)]
         if not kept and start == [super_init()]:
-            return (dotted(base),), functions
-        return (dotted(base),), (*constructor([*start, *kept]), *functions)
+            return (dotted(base),), (*functions, *apart)
+        return (dotted(base),), (*constructor([*start, *kept]), *functions, *apart)
 
     # -------------------------------------------------------------------------------------------------- forward
     def forward(self, frame: Frame, home: Home) -> FunctionDef:

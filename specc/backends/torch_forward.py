@@ -94,6 +94,8 @@ class Flow:
         return step.op.reach(self.plan.model.type(self.plan.seen(step.inputs[0]))) is None
 
     def _child(self, frame: Frame) -> None:
+        if id(frame) in self.plan.unused:
+            return
         crossing = self.plan.crossing(frame)
         wanted = [each if each not in self.known else None for each in crossing.outputs]
         if not any(each is not None and each in self.plan.needed for each in wanted):

@@ -148,6 +148,8 @@ class Naming:
         if at == len(self.lines):
             return len(self.results) > 1
         node = self.lines[at].node
+        while isinstance(node, Call) and len(node.arguments) == 1:
+            node = node.arguments[0]
         return not isinstance(node, Binary) and len(set(names_of_tensors(node))) > 1
 
     def _flowing(self, at: int, target: ValueId) -> str:

@@ -6,6 +6,7 @@ import keyword
 import re
 from collections.abc import Iterable
 
+UNCLEAR = frozenset("lOI")  # PEP 8: not to be told from 1 and 0
 RESERVED_CLASSES = frozenset({"F", "Module", "OrderedDict", "Tensor", "nn", "torch"})
 RESERVED_TENSORS = frozenset({"F", "OrderedDict", "logits", "nn", "self", "torch"})
 # What nn.Module and its containers have already: an attribute of that name cannot be reached with a dot.
@@ -51,4 +52,4 @@ def unused(name: str, taken: Iterable[str]) -> str:
 def variable(name: str) -> str:
     """A label as the name of a tensor in `forward`; "" if it cannot be one."""
     found = re.sub(r"\W", "_", name).strip("_")
-    return found if found.isidentifier() and not keyword.iskeyword(found) else ""
+    return found if found.isidentifier() and not keyword.iskeyword(found) and found not in UNCLEAR else ""

@@ -68,11 +68,11 @@ class _Network:
             port = self.model.inputs[0].name
             inner: tuple[Statement, ...] = (Return(method(call("super"), "forward", Name(port))),)
             functions = self._functions((self._checked(), *inner))
-            body = (*body, *functions)
+            body = (*body, *functions, checking(self.model))
         else:
             functions = self._functions((self._checked(), *self._trunk()))
-            bases, body = writer.assembled(self.frame, home, functions)
-        said = set(names(body))
+            bases, body = writer.assembled(self.frame, home, functions, (checking(self.model),))
+        said = set(names(body[:-1]))
         words = tuple(each for each in home.words.values() if each.name in said)
         self.fixed = frozenset(home.words) - {each.name for each in words} | home.dropped | structural(self.frame, home)
         return (*writer.classes, ClassDef(self.name, bases, with_parameters(body, words)))
@@ -84,20 +84,17 @@ class _Network:
     def _functions(self, trunk: Body) -> tuple[FunctionDef, ...]:
         parameters = (Parameter("self"), *(Parameter(each.name) for each in self.model.inputs))
         heads = self._heads()
-        check = checking(self.model)
         if heads is None:
             same = (Return(call("self", *(Name(each.name) for each in self.model.inputs))),)
             says = "What the loss works on: here the outputs themselves."
             return (
                 FunctionDef("forward", parameters, trunk),
                 FunctionDef("logits", parameters, same, docstring=says),
-                check,
             )
         says = "What the loss works on: the outputs without their last activation."
         return (
             FunctionDef("forward", parameters, heads),
             FunctionDef("logits", parameters, trunk, docstring=says),
-            check,
         )
 
     def _checked(self) -> Statement:

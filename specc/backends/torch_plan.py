@@ -41,6 +41,7 @@ class Plan:
     needed: set[ValueId] = field(default_factory=set)
     training: set[ValueId] = field(default_factory=set)
     frames: dict[int, list[Frame]] = field(default_factory=dict)
+    unused: set[int] = field(default_factory=set)
 
     def wanted(self, port: Port) -> ValueId:
         """The tensor that `logits` gives for an output."""
@@ -105,6 +106,29 @@ def _find_uses(plan: Plan) -> None:
     everything = _behind(plan, [plan.wanted(port) for port in plan.model.outputs])
     plan.needed = everything
     plan.training = everything - deployed
+    _keep_unused(plan, plan.model.root)
+
+
+def _keep_unused(plan: Plan, frame: Frame) -> None:
+    """A body with weights that nothing uses still gets a class with a forward, although no line calls it."""
+    for item in frame.items:
+        if not isinstance(item, Frame):
+            continue
+        inside = _made(item)
+        if holds_weights(item.module) and plan.needed.isdisjoint(inside):
+            plan.unused.add(id(item))
+            plan.needed |= _behind(plan, list(plan.results(item))) & inside
+        _keep_unused(plan, item)
+
+
+def _made(frame: Frame) -> set[ValueId]:
+    found: set[ValueId] = set()
+    for item in frame.items:
+        if isinstance(item, Frame):
+            found |= _made(item)
+        elif isinstance(item, Step):
+            found.update(item.outputs)
+    return found
 
 
 def _behind(plan: Plan, values: list[ValueId]) -> set[ValueId]:

@@ -27,6 +27,11 @@ def _known() -> dict[str, tuple[str, frozenset[Imported]]]:
     return found
 
 
+def brought_along() -> frozenset[str]:
+    """Names that are taken by classes in `support/`."""
+    return frozenset(_known())
+
+
 def _imports(part: ast.stmt) -> list[Imported]:
     if isinstance(part, ast.Import):
         return [(each.name, "", each.asname or "") for each in part.names]

@@ -7,6 +7,7 @@ from typing import Any
 
 from specc.backends.torch_nodes import TracedTuple
 from specc.backends.torch_plan import Plan
+from specc.catalogue.entry import Misfit
 from specc.catalogue.op import Op, TensorType
 from specc.code.nodes import Traced, TracedFloat
 from specc.model.elaborate.evaluate import Evaluator
@@ -110,7 +111,10 @@ class Trace:
 
     def _outputs(self, step: Step, op: Op, inputs: list[TensorType]) -> None:
         ordered, named = by_port(step, inputs)
-        given = op.gives(*ordered, **named)
+        try:
+            given = op.gives(*ordered, **named)
+        except Misfit:
+            return
         for value, found in zip(step.outputs, given if isinstance(given, tuple) else (given,), strict=True):
             real = self.plan.model.type(value)
             shape = tuple(self._reconciled(*pair) for pair in zip(found.shape, real.shape, strict=True))

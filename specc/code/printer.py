@@ -123,7 +123,7 @@ class _Writer:
 
     def inner(self, body: Body) -> None:
         """The body of an `if`, `for` or `with`, from whose first line a definition keeps away."""
-        if body and _is_definition(body[0]):
+        if _is_definition(next((node for node in body if not isinstance(node, Blank)), None)):
             self.lines.append("")
         self.block(body)
 

@@ -27,7 +27,7 @@ class Place:
 def onnx_values(
     model: Model, onnx_path: Path | str, inputs: Arrays, values: Iterable[ValueId]
 ) -> dict[ValueId, NDArray[Any]]:
-    """These tensors as the file computes them, from a copy in memory that gives them out; those it has not are left out."""
+    """These tensors as the file computes them, from a copy in memory that gives them out; without those it has not."""
     import onnx
     import onnxruntime
 

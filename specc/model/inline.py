@@ -110,7 +110,8 @@ class _Inliner:
         if not given:
             return
         if isinstance(declared, tree.Alias):
-            self.edits.append(_called(declared.value, given))
+            replaced = [each for name, each in self.model.root.expressions.items() if name in given]
+            self.edits.append(_called(declared.value, given, replaced))
             return
         for each in declared.parameters:
             if each.name in given:
@@ -141,12 +142,12 @@ class _Inliner:
                 self.edits.append(Edit(expect.span, ""))
 
 
-def _called(value: tree.Expr, given: Mapping[str, str]) -> Edit:
+def _called(value: tree.Expr, given: Mapping[str, str], replaced: list[tree.Expr]) -> Edit:
     """A call with these arguments by name in place of those it has, or a name called with them."""
     added = [f"{name}={text}" for name, text in given.items()]
     if not isinstance(value, tree.Call):
         return Edit(value.span, f"{value.span.text}({', '.join(added)})")
-    kept = [each.span.text for each in value.arguments if each.name not in given]
+    kept = [each.span.text for each in value.arguments if not any(each.value is other for other in replaced)]
     return Edit(value.span, f"{value.function.span.text}({', '.join([*kept, *added])})")
 
 

@@ -82,7 +82,8 @@ def _close(tokens: list[Token], stack: list[int], index: int, found: list[Wrong]
             return
         if opener == "{":
             break
-    if stack and wanted != "{" and tokens[stack[-1]].text != "{":
+    after = tokens[index + 1].text if index + 1 < len(tokens) else ""
+    if stack and wanted != "{" and tokens[stack[-1]].text != "{" and after != OPENERS[tokens[stack[-1]].text]:
         found.append(Wrong(index, before=stack[-1], instead=OPENERS[tokens[stack.pop()].text]))
     else:
         found.append(Wrong(index))

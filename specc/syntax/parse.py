@@ -36,6 +36,8 @@ def parse(source: Source, bag: Bag) -> tree.File:
     value = _parse(source, "file", 0, len(source.text), found) if _readable(source, found) else None
     for each in found:
         bag.add(each)
+    for each in found:
+        bag.silence(each)
     return value if isinstance(value, tree.File) else tree.File(whole, ())
 
 

@@ -27,6 +27,8 @@ class Repair:
     help: str
     text: str = ""
 
+_BEHIND = frozenset([",", ")", "]", ":"])
+
 
 class Repairs:
     """The mending of one text. After 20 mistakes it gives up."""
@@ -147,6 +149,8 @@ class Repairs:
 
     # -------------------------------------------------------------------------------------------------- messages
     def _report(self, machine: Machine, token: Token, expected: list[str], repair: Repair | None) -> None:
+        if self._said(machine, token):
+            return
         names = machine.tables.terminals
         span = Span(self._source, token.start, token.end)
         if machine.start == "expression":
@@ -161,11 +165,25 @@ class Repairs:
             code, found = "unexpected-token", f"`{shown(token.text or self._source.text[token.start : token.end])}` stands"
         fixes: tuple[Fix, ...] = ()
         if repair and repair.text:
-            end = token.end if repair.drop else token.start
-            fixes = (Fix(Span(self._source, token.start, end), repair.text, repair.help),)
+            fixes = (Fix(self._place(machine, token, repair), repair.text, repair.help),)
         message = f"{found} where {wanted} should stand" if wanted else f"{found} where nothing more fits"
         help = repair.help if repair else "the rest of this line was not read"
         self._bag.add(Diagnostic(code, span, message, help, fixes=fixes))
+
+    def _said(self, machine: Machine, token: Token) -> bool:
+        """Whether what is missing here is a character that was refused already."""
+        before = machine.tokens[machine.at - 1].end if machine.at else 0
+        spans = [each.span for each in self._bag if each.code == "unexpected-character"]
+        return any(span is not None and before <= span.start < token.start for span in spans)
+
+    def _place(self, machine: Machine, token: Token, repair: Repair) -> Span:
+        """Where a repair changes the text; what closes or separates is put right behind what stands before."""
+        if repair.drop:
+            return Span(self._source, token.start, token.end)
+        before = machine.tokens[machine.at - 1].end if machine.at else token.start
+        blank = not self._source.text[before : token.start].strip(" \t")
+        at = before if blank and repair.text in _BEHIND else token.start
+        return Span(self._source, at, at)
 
 
 def _inserted(expected: list[str], token: Token) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ class Token(NamedTuple):
 
 
 _NUMBERLIKE = re.compile(r"[0-9](?:[\w.]|(?<=[eE])[+-])*", re.ASCII)
-_OPEN_STRING = re.compile(r"""["'][^\r\n]*?(?=[,)\]}\r\n]|$)""")
+_OPEN_STRING = re.compile(r"""["'][^\r\n]*""")
 _TYPESET = re.compile("[\u201c\u201d\u201e][^\r\n\u201c\u201d]*[\u201c\u201d]")
 _MARKS = {
     "\u2192": "->", "\u00d7": "*", "\u00b7": "*", "\u2212": "-", "\u2013": "-", "\u2014": "-", "\u00a0": " ",
@@ -63,14 +63,15 @@ def _odd(source: Source, tables: Tables, bag: Bag, tokens: list[Token], at: int,
         return number.end()
     string = _OPEN_STRING.match(text, at, end)
     if string:
-        tokens.append(Token(tables.terminal("STRING"), at, string.end(), ""))
-        span = Span(source, at, string.end())
+        stop = at + _open_length(string[0])
+        tokens.append(Token(tables.terminal("STRING"), at, stop, ""))
+        span = Span(source, at, stop)
         bag.add(
             Diagnostic(
                 "unterminated-string", span, "this string has no end", f"close it with `{text[at]}` on the same line"
             )
         )
-        return string.end()
+        return stop
     quoted = _TYPESET.match(text, at, end)
     if quoted:
         tokens.append(Token(tables.terminal("STRING"), at, quoted.end(), ""))
@@ -84,6 +85,16 @@ def _odd(source: Source, tables: Tables, bag: Bag, tokens: list[Token], at: int,
     if meant and meant[0].strip():
         tokens.append(Token(tables.groups[meant.lastindex or 0], at, stop, meant[0]))
     return stop
+
+
+def _open_length(line: str) -> int:
+    """How much of a line belongs to a string without an end: up to a comma or a bracket that closes one before it."""
+    depth = 0
+    for at, char in enumerate(line):
+        depth += (char in "([{") - (char in ")]}")
+        if depth < 0 or (char == "," and not depth):
+            return at
+    return len(line)
 
 
 def _bad_number(span: Span) -> Diagnostic:

@@ -72,8 +72,17 @@ class Bag:
     _found: dict[tuple[object, ...], Diagnostic] = field(default_factory=dict)
     _places: set[tuple[object, ...]] = field(default_factory=set)
 
+    _silent: set[tuple[str, int]] = field(default_factory=set)
+
+    def silence(self, diagnostic: Diagnostic) -> None:
+        """Keep out what else is found in this one's line, which was not understood and may mean anything."""
+        if diagnostic.span is not None:
+            self._silent.add((diagnostic.span.source.name, diagnostic.span.line))
+
     def add(self, diagnostic: Diagnostic) -> None:
         span = diagnostic.span
+        if self._silent and span and (span.source.name, span.line) in self._silent:
+            return
         place = (diagnostic.code, span.source.name, span.start, span.end) if span else diagnostic.order
         if place not in self._places and len(self._found) < self.limit:
             self._places.add(place)

@@ -79,3 +79,9 @@ def read(folder: Path, module: torch.nn.Module, optimizer: torch.optim.Optimizer
         raise
     except Exception as error:  # json, safetensors and torch each raise their own for a damaged file
         raise TrainProblem("damaged-checkpoint", f"the checkpoint in {folder} cannot be read: {error}") from error
+
+
+def load_best(path: Path, module: torch.nn.Module, epoch: int) -> None:
+    """Put the best weights into the module; where no epoch was better than none, it stays as it is."""
+    if epoch and path.is_file():
+        module.load_state_dict(load_file(path))

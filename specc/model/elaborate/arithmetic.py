@@ -94,9 +94,10 @@ def _number(sign: str, left: Any, right: Any, span: Span) -> Any:
         if right > 0 and abs(left) > 1 and left.bit_length() * right > BITS:
             raise problem("number-too-large", span, "the result of `**` is too large here")
     if isinstance(left, Dim) or isinstance(right, Dim):
-        for each in (left, right):
-            if isinstance(each, float):
-                raise problem("unknown-times-real", span, f"the unknown size `{left}` only goes with whole numbers")
+        size, other = (left, right) if isinstance(left, Dim) else (right, left)
+        if isinstance(other, float):
+            help = "write // for the part that is meant: `C // 2` instead of `0.5 * C`"
+            raise problem("unknown-times-real", span, f"the unknown size `{size}` goes with whole numbers, not with {other}", help)
     value = _PLAIN[sign](left, right)
     if isinstance(value, complex):
         raise problem("bad-arithmetic", span, f"`{left} {sign} {right}` is no real number")

@@ -59,8 +59,10 @@ class Body:
         """Claim a label; the same one twice is an error."""
         if name in self.taken:
             first = self.taken[name]
-            notes = (Note(first, "first used here"),) if first is not None else ()
+            notes = (Note(first, "first used here"),) if first not in (None, span) else ()
             message = f"the label `{name}` is used twice in this body"
+            if first == span:
+                message = f"the label `{name}` comes again in every round of the loop"
             raise problem("duplicate-label", span, message, 'give each its own, or number them in a loop: "name{i}"', notes)
         self.taken[name] = span
 

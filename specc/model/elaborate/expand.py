@@ -30,7 +30,7 @@ from specc.model.elaborate.scope import (
 from specc.model.graph import Frame, Module, Port
 from specc.sizes.conditions import Predicate
 from specc.syntax import tree
-from specc.text.diagnostics import SpecError
+from specc.text.diagnostics import Note, SpecError
 from specc.text.source import Span
 
 DEEPEST = 60
@@ -101,7 +101,7 @@ class Walk:
             for item in statement.shape.items:
                 if isinstance(item, tree.Name):
                     body.scope.names.setdefault(item.name, LOST)
-        if not isinstance(statement, tree.Let | tree.Weight | tree.Where | tree.Publish):
+        if not isinstance(statement, tree.Let | tree.Weight | tree.Publish):
             body.flow = unknown
 
     def _if(self, node: tree.If, scope: Scope) -> None:
@@ -268,7 +268,8 @@ class Walk:
             return
         raise problem(
             "signature-mismatch", span,
-            f"`{definition.name}` {verb} `{item.span.text}` = {say_size(stated)} by its signature; here it is {say_size(size)}",
+            f"`{definition.name}` {verb} {_stated(item, stated)} by its signature; here it is {size}",
+            notes=(Note(item.span, "this is stated"),),
         )  # fmt: skip
 
     def _always(self, predicate: Predicate) -> bool:
@@ -290,6 +291,7 @@ class Walk:
             raise problem(
                 "signature-mismatch", span,
                 f"`{definition.name}` gives {say(tuple(stated))} by its signature; here it gives {say(sizes)}",
+                notes=(Note(definition.signature.gives.span, "this is stated"),),
             )  # fmt: skip
         if tuple(stated) == tuple(sizes):
             return
@@ -299,8 +301,9 @@ class Walk:
             self._agrees(definition, item, claim, size, span, "gives")
 
 
-def say_size(value: Any) -> str:
-    return str(value)
+def _stated(item: tree.Expr, value: Any) -> str:
+    text = item.span.text
+    return f"`{text}`" if text == str(value) else f"`{text}`, which is {value},"
 
 
 def missing_parameter(definition: tree.Block | tree.Network, parameter: tree.Parameter, span: Span) -> SpecError:

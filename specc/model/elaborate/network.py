@@ -92,6 +92,8 @@ def _elaborate(
     walk.sizes = dict(sizes)
     root = Module("", "", "network")
     frame = Frame(root, ())
+    if not _has_input(definition.body):
+        raise _no_input(definition)
     record, reserved = walk.shapes.of(definition.body)
     root.record = record
     body = Body(root, frame, scope, record, reserved, network=True)
@@ -128,7 +130,7 @@ def _finish(
     if not walk.inputs and walk.input_lost:
         raise Silent
     if not walk.inputs:
-        raise problem("no-input", definition.name_span, f"`{definition.name}` declares no input", "input image: [3, 224, 224]")
+        raise _no_input(definition)
     outputs = list(walk.outputs)
     if not any(not each.training for each in outputs):
         if not isinstance(body.flow, TensorRef):
@@ -140,7 +142,7 @@ def _finish(
     weights = tuple(_weights(body.module))
     if known:
         _check_claims(walk, expects, scope, outputs, steps)
-        for each in warnings:
+        for each in () if builder.bag.failed else warnings:
             builder.bag.add(each)
     for each in walk.claims.notes:
         builder.bag.add(each)
@@ -153,6 +155,22 @@ def _finish(
         name, tuple(walk.inputs), tuple(outputs), tuple(builder.values), tuple(builder.steps), body.frame, weights,
         tuple(builder.requirements), tuple(builder.facts), conditions, dict(body.frame.given), definition, unit.path,
     )  # fmt: skip
+
+
+def _has_input(body: tree.Body) -> bool:
+    """Whether a body declares an input, in whatever branch."""
+    for each in body.statements:
+        inner = [each.body] if isinstance(each, tree.If | tree.Repeat | tree.For) else []
+        if isinstance(each, tree.If) and each.other is not None:
+            inner.append(each.other)
+        if isinstance(each, tree.Input) or any(_has_input(body) for body in inner):
+            return True
+    return False
+
+
+def _no_input(definition: tree.Network) -> SpecError:
+    help = "begin its body with one, such as `input image: [3, 224, 224]`"
+    return problem("no-input", definition.name_span, f"`{definition.name}` declares no input", help)
 
 
 def _shorten(builder: Builder, conditions: tuple[Condition, ...], frame: Frame) -> None:

@@ -1,0 +1,122 @@
+"""The figures of a trained network: over the test part of its data, or over other data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from specc.compiler import Compilation
+from specc.data.named import source
+from specc.data.sources import DataProblem, Source
+from specc.model.check import check_program
+from specc.model.elaborate.entries import Entries
+from specc.model.elaborate.scope import Scope
+from specc.syntax import tree
+from specc.syntax.parse import parse_expression
+from specc.text.diagnostics import Bag, SpecError
+from specc.train import program as programs
+from specc.train.checkpoint import load_best
+from specc.train.measure import measure
+from specc.train.metrics import Confusion, Reading, reading
+from specc.train.problem import TrainProblem
+from specc.train.program import Code
+from specc.train.runs import Run
+from specc.train.samples import Feed, Indices, others
+
+POINTS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a report shows of the answers: a table of classes, or pairs of target and output."""
+
+    confusion: tuple[tuple[int, ...], ...] = ()
+    pairs: tuple[tuple[float, float], ...] = ()
+
+
+def evaluate(run_folder: Path | str, data: Source | str | None = None, device: str = "auto") -> dict[str, float]:
+    """The loss and metrics of a run's best weights on its test part, or on all of `data`.
+
+    `data` is a source, or a text as after the setting `data`: `table("more.csv", target="quality")`; its paths start
+    at the run's project folder.
+
+    Raises:
+        TrainProblem: the folder is no run, or the data do not fit the network.
+        DataProblem: data that cannot be read.
+    """
+    run = Run.load(run_folder)
+    compilation = run.compile()
+    model, program = programs.chosen(compilation, run.phase)
+    where = programs.device_of(device)
+    with programs.reproducible(where):
+        if data is None:
+            samples = programs.samples(model, program, run.project, where)
+            feed, indices = samples.feed, samples.parts.test
+            if samples.parts.sha256 != run.config["data"]["split_sha256"]:
+                raise TrainProblem("data-changed", "the data are no longer those of the run, so its test part is lost", "name data: --data")
+            if not len(indices):
+                raise TrainProblem("no-test-part", "the run has no test part", "name data: --data")
+        else:
+            given = data if not isinstance(data, str) else named(compilation, data, run.project)
+            for each in check_program(model, program, given.describe()):
+                if each.severity == "error":
+                    raise TrainProblem(each.code, each.message, each.help)
+            feed = others(model, given, run.prepared, where)
+            indices = np.arange(len(feed), dtype=np.int64)
+        sources = programs.write(model, program, feed.dataset.facts.target)
+        code = programs.build(model, program, sources, where)
+        if not run.weights.is_file():
+            raise TrainProblem("no-checkpoint", f"{run.folder} has no weights yet", f"continue it: --resume {run.folder}")
+        load_best(run.weights, code.module, 1)
+        return measure(code, feed, indices)
+
+
+def named(compilation: Compilation, text: str, project: Path) -> Source:
+    """The source that a text names."""
+    bag = Bag()
+    node = parse_expression(text, "--data", bag)
+    try:
+        if bag.failed or compilation.unit is None:
+            raise TrainProblem("bad-setting", f"`{text}` is no source of data", 'such as table("more.csv", target="quality")')
+        return source(Entries(Scope(compilation.unit.scope, "section"), _no_tensor).value(node, "source"), project)
+    except SpecError as error:
+        found = error.diagnostic
+        raise TrainProblem(found.code, found.message, found.help) from None
+
+
+def _no_tensor(node: tree.Expr) -> str:
+    raise DataProblem(f"{node.span.text} names no data")
+
+
+def figures(code: Code, feed: Feed, indices: Indices) -> tuple[dict[str, float], Shown | None]:
+    """Loss and metrics over some samples, and what a report shows of the answers to the first of them."""
+    watched = next(((each.output, each) for each in code.measures), None)
+    if watched is None:
+        return measure(code, feed, indices), None
+    read = reading(code.model, code.program, watched[0])
+    if "class" in feed.dataset.facts.target:
+        table = Confusion(None, read)
+        found = measure(code, feed, indices, {"confusion": (watched[0], table)})
+        return found, Shown(confusion=tuple(tuple(row) for row in table.counts.tolist()))
+    pairs = _Pairs(read)
+    found = measure(code, feed, indices, {"pairs": (watched[0], pairs)})
+    return found, Shown(pairs=tuple(pairs.found))
+
+
+class _Pairs:
+    """The first numbers of target and output."""
+
+    def __init__(self, reading: Reading) -> None:
+        self.found: list[tuple[float, float]] = []
+
+    def add(self, output: torch.Tensor, target: torch.Tensor) -> None:
+        room = POINTS - len(self.found)
+        if room > 0:
+            both = zip(target.flatten()[:room].tolist(), output.flatten()[:room].tolist(), strict=True)
+            self.found += list(both)
+
+    def value(self) -> float:
+        return float(len(self.found))

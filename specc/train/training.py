@@ -1,0 +1,209 @@
+"""Training from a compilation to a finished run folder, new or resumed."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from specc import __version__
+from specc.compiler import Compilation
+from specc.data.files import next_run_folder, write_json, write_text
+from specc.model.graph import Model
+from specc.model.program import Program
+from specc.train import program as programs
+from specc.train import report as reports
+from specc.train import runs
+from specc.train.checkpoint import load_best
+from specc.train.events import Event, Finished, Report, Started, silent
+from specc.train.evaluate import figures
+from specc.train.loop import Loop
+from specc.train.problem import TrainProblem
+from specc.train.runs import Run
+from specc.train.samples import Samples
+from specc.train.start import take_weights
+
+
+def never() -> bool:
+    """For those who never stop."""
+    return False
+
+
+def train(
+    compilation: Compilation | None,
+    *,
+    out_root: Path | str = "runs",
+    project: Path | str = ".",
+    resume: Path | str | None = None,
+    phase: str = "",
+    device: str = "auto",
+    report: Report = silent,
+    stop: programs.Stop = never,
+) -> Run:
+    """Train the chosen network of a compilation in a new folder `out_root/<network>/<n>`, or `resume` a run's own.
+
+    Args:
+        compilation: the spec; None with `resume`, which takes the run's own.
+        project: the folder that the paths in the spec start at.
+        device: auto, cpu or cuda.
+        report: told of everything that happens (see `events`).
+        stop: asked before each batch; when it says yes, a checkpoint is written and the run is "interrupted".
+
+    Raises:
+        TrainProblem: there is nothing to train, the data do not fit, the loss is no longer a number.
+        DataProblem, FileProblem: data that cannot be read, folders that cannot be written.
+    """
+    if resume is not None:
+        old = Run.load(resume)
+        compilation, project, phase = old.compile(), old.project, old.phase
+        if old.status == "finished":
+            return old
+    if compilation is None:
+        raise TrainProblem("no-spec", "there is nothing to train", "give a spec, or a run to resume")
+    model, plan = programs.chosen(compilation, phase)
+    where = programs.device_of(device)
+    _hold_against_data(model, plan, Path(project))
+    with programs.reproducible(where):
+        samples = programs.samples(model, plan, Path(project), where)
+        text = old.spec if resume is not None else runs.self_contained(compilation, model)
+        sources = programs.write(model, plan, samples.facts.target, _header(model, text))
+        code = programs.build(model, plan, sources, where)
+        if resume is None:
+            take_weights(code, Path(project))
+        folder = Path(resume) if resume is not None else next_run_folder(out_root, model.name)
+        book = _Book(folder, code, samples, text, Path(project), str(where), report)
+        return _run(book, code, samples, resumed=resume is not None, stop=stop)
+
+
+def _run(book: _Book, code: programs.Code, samples: Samples, resumed: bool, stop: programs.Stop) -> Run:
+    folder = book.folder
+    loop = Loop(code, samples, folder, book.say, stop)
+    if resumed:
+        loop.resume()
+    else:
+        write_text(folder / runs.SPEC, book.text)
+        write_text(folder / runs.MODEL, code.model_source)
+        write_text(folder / runs.PROGRAM, code.program_source)
+    book.write("running", {})
+    parts = (len(samples.parts.train), len(samples.parts.validation), len(samples.parts.test))
+    count = sum(each.numel() for each in code.module.parameters())
+    book.say(Started(code.model.name, folder, book.device, count, parts, code.program.epochs, loop.state.epoch, loop.steps))
+    try:
+        if not resumed:
+            loop.save()
+        reason = loop.run()
+        if reason != "interrupted":
+            loop.save()
+    except TrainProblem as problem:
+        book.log(f"failed: {problem.message}")
+        book.write("failed", {})
+        raise
+    return _close(book, code, samples, loop, reason)
+
+
+def _close(book: _Book, code: programs.Code, samples: Samples, loop: Loop, reason: str) -> Run:
+    """The test figures with the best weights, the report, and the last word in the log."""
+    results: dict[str, float] = {}
+    seconds = time.monotonic() - book.began
+    interrupted = reason == "interrupted"
+    best = loop.state.best_epoch
+    shown = None
+    if not interrupted:
+        load_best(book.folder / runs.BEST, code.module, best)
+        results, shown = figures(code, samples.feed, samples.parts.test if len(samples.parts.test) else samples.parts.train)
+    book.write("interrupted" if interrupted else "finished", results, epoch=loop.state.epoch, best_epoch=best)
+    facts = samples.facts
+    page = reports.page(code, loop.rows, results, shown, facts.class_names, best, reason)
+    write_text(book.folder / runs.REPORT, page)
+    book.say(Finished(book.folder, loop.state.epoch, best, reason, results, seconds))
+    return Run.load(book.folder)
+
+
+def _hold_against_data(model: Model, plan: Program, project: Path) -> None:
+    for each in programs.data_errors(model, plan, project):
+        raise TrainProblem(each.code, each.message, each.help)
+
+
+def _header(model: Model, text: str) -> str:
+    return f"The network {model.name} of {runs.SPEC} (sha256 {hashlib.sha256(text.encode()).hexdigest()})."
+
+
+@dataclass
+class _Book:
+    """What is written down about a run on its way: config.json and log.txt."""
+
+    folder: Path
+    code: programs.Code
+    samples: Samples
+    text: str
+    project: Path
+    device: str
+    report: Report
+
+    def __post_init__(self) -> None:
+        self.began = time.monotonic()
+
+    def say(self, event: Event) -> None:
+        line = reports.line(event)
+        if line:
+            self.log(line)
+        self.report(event)
+
+    def log(self, line: str) -> None:
+        stamp = time.strftime("%Y-%m-%d %H:%M:%S")
+        with open(self.folder / runs.LOG, "a", encoding="utf-8") as file:
+            file.write(f"{stamp} {line}\n")
+
+    def write(self, status: str, results: dict[str, float], **progress: int) -> None:
+        """config.json as of now."""
+        write_json(self.folder / runs.CONFIG, self._config(status, results, progress))
+
+    def _config(self, status: str, results: dict[str, float], progress: dict[str, int]) -> dict[str, Any]:
+        code, samples = self.code, self.samples
+        facts, parts = samples.facts, samples.parts
+        return {
+            "schema": 1,
+            "specc": __version__,
+            "network": code.model.name,
+            "phase": code.program.phase,
+            "status": status,
+            **progress,
+            "results": {name: _number(value) for name, value in results.items()},
+            "spec_sha256": hashlib.sha256(self.text.encode()).hexdigest(),
+            "seed": code.program.seed,
+            "settings": [list(each) for each in code.program.texts],
+            "measures": [each.label for each in code.measures],
+            "prepare": {name: each.to_json() for name, each in samples.prepared.items()},
+            "data": {
+                "count": facts.count,
+                "inputs": {name: list(shape) for name, shape in facts.input_shapes.items()},
+                "target": facts.target,
+                "classes": list(facts.class_names),
+                "names": list(facts.names),
+                "encoding": samples.encoding,
+                "split": {"train": len(parts.train), "validation": len(parts.validation), "test": len(parts.test)},
+                "split_sha256": parts.sha256,
+            },
+            "project": _relative(self.project, self.folder),
+            "made_with": {"torch": torch.__version__, "device": self.device, "threads": torch.get_num_threads()},
+        }
+
+
+def _number(value: float) -> float | None:
+    """JSON has no NaN."""
+    return value if value - value == 0 else None
+
+
+def _relative(project: Path, folder: Path) -> str:
+    """The project as seen from the run, so that both can move together."""
+    try:
+        return Path(os.path.relpath(project.resolve(), folder.resolve())).as_posix()
+    except ValueError:  # another drive on Windows
+        return project.resolve().as_posix()
+
+
