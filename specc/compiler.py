@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from specc.model.elaborate.evaluate import Budget, Evaluator
@@ -39,8 +39,6 @@ class Compilation:
     settings: dict[str, str] = field(default_factory=dict)
     sizes: dict[str, int] = field(default_factory=dict)
     imports: dict[str, str] = field(default_factory=dict)
-    settings: Mapping[str, str] = field(default_factory=dict)
-    sizes: Mapping[str, int] = field(default_factory=dict)
     programs: dict[tuple[str, str], Program] = field(default_factory=dict)  # by network and phase
     deployments: dict[str, Deployment] = field(default_factory=dict)
     budget: Budget = field(default_factory=Budget)
@@ -89,7 +87,9 @@ def _mended(found: Compilation, settings: dict[str, str], sizes: dict[str, int],
     from specc.repair import with_fixes
 
     def again(text: str) -> tuple[Bag, list[object]]:
-        other = compile_text(text, found.source.name, network=found.network, settings=settings, sizes=sizes, read=read, fixes=False)
+        other = compile_text(
+            text, found.source.name, network=found.network, settings=settings, sizes=sizes, read=read, fixes=False
+        )
         return other.bag, list(other.models.values())
 
     return with_fixes(found.bag, found.source, found.unit, again, found.budget.spent)
@@ -105,7 +105,9 @@ def _compile(found: Compilation, settings: dict[str, str], sizes: dict[str, int]
         bag.add(Diagnostic("no-network", None, "this file declares no network", help, file=found.source.name))
     if found.network is not None and found.network not in unit.networks:
         help = suggestion(found.network, unit.networks)
-        bag.add(Diagnostic("unknown-network", None, f"there is no network `{found.network}`", help, file=found.source.name))
+        bag.add(
+            Diagnostic("unknown-network", None, f"there is no network `{found.network}`", help, file=found.source.name)
+        )
         return
     values = _settings(settings, unit, bag)
     names = [found.network] if found.network else list(unit.networks)
@@ -135,14 +137,28 @@ def _check_whole(found: Compilation, unit: Unit, bag: Bag) -> None:
 
     for model in found.models.values():
         for phase in sorted({section.phase for section in unit.sections if section.kind == "train"}):
-            plan = program(unit, model, bag, found.settings, phase)
-            if plan is not None:
+            inner = Bag()
+            plan = program(unit, model, inner, found.settings, phase)
+            refused = _add_mildly(bag, inner)
+            if plan is not None and not refused:
                 found.programs[model.name, phase] = plan
                 for each in check_program(model, plan):
                     bag.add(each)
-        deployed = deployment(unit, model, bag, found.settings)
-        if deployed is not None:
+        inner = Bag()
+        deployed = deployment(unit, model, inner, found.settings)
+        if not _add_mildly(bag, inner) and deployed is not None:
             found.deployments[model.name] = deployed
+
+
+def _add_mildly(bag: Bag, inner: Bag) -> bool:
+    """Add what was found in a section; what this version cannot do yet is a warning of `check`. Whether it was an error.
+
+    The section then has no program, and what would need one refuses with an error.
+    """
+    for each in inner:
+        later = each.code == "unsupported-setting"
+        bag.add(replace(each, severity="warning") if later else each)
+    return inner.failed
 
 
 def _is_library(file: tree.File) -> bool:
@@ -180,7 +196,9 @@ def _check_sizes(found: Compilation, sizes: Mapping[str, int]) -> None:
     from specc.model.elaborate.scope import MISSING
 
     for name in sizes:
-        bound = [each.root.scope.names.get(name, MISSING) for each in found.models.values() if each.root.scope is not None]
+        bound = [
+            each.root.scope.names.get(name, MISSING) for each in found.models.values() if each.root.scope is not None
+        ]
         if found.models and not any(each == sizes[name] for each in bound):
             message = f"no input has an unknown size `{name}`"
             found.bag.add(Diagnostic("unknown-size", None, message, file=found.source.name))
@@ -216,5 +234,3 @@ def deep_recursion(limit: int = 20_000) -> Iterator[None]:
         yield
     finally:
         sys.setrecursionlimit(before)
-
-

@@ -50,10 +50,14 @@ def _compound(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 
 
 _NUMBER = _made(tree.Number, st.one_of(st.integers(0, 10**12), st.floats(0, 1e9, allow_nan=False)))
-_TEXT = _made(tree.Text, st.text(st.characters(min_codepoint=9, max_codepoint=0x2FF, exclude_categories=["Cc"]), max_size=8))
+_TEXT = _made(
+    tree.Text, st.text(st.characters(min_codepoint=9, max_codepoint=0x2FF, exclude_categories=["Cc"]), max_size=8)
+)
 _LEAF = st.one_of(_NUMBER, _TEXT, _made(tree.Truth, st.booleans()), _made(tree.Name, _PLAIN))
 _EXPR = _expressions(_LEAF)
-_SHAPE = _made(tree.List, _tuples(st.one_of(_NUMBER, _made(tree.Name, _PLAIN), _made(tree.Star, _made(tree.Name, _PLAIN)))))
+_SHAPE = _made(
+    tree.List, _tuples(st.one_of(_NUMBER, _made(tree.Name, _PLAIN), _made(tree.Star, _made(tree.Name, _PLAIN))))
+)
 _NAMED = st.builds(lambda name, value: tree.Argument(_SPAN, name, value), _NAMES, _EXPR)
 _CLAIM = st.one_of(
     _made(tree.Claim, st.just("shape"), _SHAPE),
@@ -108,8 +112,24 @@ _BODY = st.deferred(lambda: _made(tree.Body, _tuples(_statements(_INNER), 0, 4))
 _INNER = _made(tree.Body, _tuples(_lines(_made(tree.Body, _tuples(_made(tree.Line, st.just(()), _EXPR), 0, 2))), 0, 2))
 
 
-def trees() -> st.SearchStrategy[tree.File]:
+class Spelled:
+    """A random tree that shows itself as text."""
+
+    def __init__(self, file: tree.File) -> None:
+        self.file = file
+        self.text = spell(file)
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+@st.composite
+def trees(draw: st.DrawFn) -> Spelled:
     """Random files that follow the grammar, whatever they would mean."""
+    return Spelled(draw(_FILE))
+
+
+def _files() -> st.SearchStrategy[tree.File]:
     parameters = _tuples(_PARAMETER)
     signature = st.one_of(st.none(), _made(tree.Signature, _SHAPE, st.one_of(st.none(), _SHAPE)))
     setting = _made(tree.Setting, st.sampled_from(["data", "loss", "optimizer.lr"]), _SPANNED, _tuples(_NAMED, 0, 3))
@@ -119,7 +139,16 @@ def trees() -> st.SearchStrategy[tree.File]:
         _made(tree.Block, _PLAIN, _SPANNED, parameters, signature, _BODY),
         _made(tree.Network, _PLAIN, _SPANNED, parameters, _BODY, _EXPECTS),
         _made(tree.Alias, _PLAIN, _SPANNED, _EXPR, _EXPECTS),
-        _made(tree.Section, st.just("train"), st.sampled_from(["", "tune"]), st.sampled_from(["", "Big"]), _tuples(setting)),
+        _made(
+            tree.Section,
+            st.just("train"),
+            st.sampled_from(["", "tune"]),
+            st.sampled_from(["", "Big"]),
+            _tuples(setting),
+        ),
         _made(tree.Import, _tuples(imported, 1), st.sampled_from(["residual", "a"]), st.booleans(), _SPANNED),
     )
     return _made(tree.File, _tuples(declaration, 0, 4))
+
+
+_FILE = _files()

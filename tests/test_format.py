@@ -8,15 +8,13 @@ import re
 import pytest
 from hypothesis import Phase, given, settings
 
-from specc.syntax import tree
 from specc.syntax.format import format_text
 from specc.syntax.parse import parse
 from specc.syntax.same import same_meaning
-from specc.syntax.spell import spell
 from specc.text.diagnostics import Bag
 from specc.text.source import Source
 
-from netexamples import EXAMPLES, trees
+from netexamples import EXAMPLES, Spelled, trees
 
 
 def formatted(text: str) -> str:
@@ -100,7 +98,7 @@ def test_a_file_with_mistakes_is_left_alone() -> None:
 
 @settings(max_examples=60, deadline=None, derandomize=True, phases=[Phase.generate])
 @given(trees())
-def test_formatting_any_tree_keeps_its_meaning(file: tree.File) -> None:
-    text = formatted(spell(file))
-    assert same_meaning(parse(Source("a.net", text), Bag()), file)
+def test_formatting_any_tree_keeps_its_meaning(made: Spelled) -> None:
+    text = formatted(made.text)
+    assert same_meaning(parse(Source("a.net", text), Bag()), made.file)
     assert formatted(text) == text

@@ -359,5 +359,7 @@ def test_the_unet_of_the_language_page() -> None:
     assert [each["text"] for each in found["conditions"]] == [
         "H is a multiple of 8, at least 8", "W is a multiple of 8, at least 8",
     ]  # fmt: skip
-    assert {each["path"] for each in found["conditions"][0]["causes"]} == {"enc2.0", "enc3.0", "mid.0", "dec3", "dec2", "dec1"}
+    assert {each["path"] for each in found["conditions"][0]["causes"]} == {
+        "enc2.0", "enc3.0", "mid.0", "concat1", "concat2", "concat3",
+    }  # fmt: skip
     assert found["outputs"][0]["shape"] == [2, "H", "W"]

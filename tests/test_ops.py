@@ -5,8 +5,10 @@ from __future__ import annotations
 import ast
 import inspect
 import re
+from dataclasses import replace
 from functools import cache
 from itertools import product as pairs
+from math import prod
 from typing import Any
 
 import pytest
@@ -43,8 +45,13 @@ def sides(shapes: str) -> tuple[list[str], list[str]]:
     return [each.strip() for each in before.split(";")], [each.strip() for each in after.split(";")]
 
 
+def dtype_of(text: str) -> str:
+    """`int [H, W]` holds whole numbers; without a word a tensor holds floats."""
+    return text.partition("[")[0].strip() or "float"
+
+
 def shape_of(text: str) -> tuple[Size, ...]:
-    inside = text.removeprefix("int ").removeprefix("bool ").strip("[]")
+    inside = text[text.index("[") :].strip("[]")
     return tuple(parse(each) for each in inside.split(",") if each)
 
 
@@ -102,6 +109,7 @@ def test_shapes_parameters_and_costs_are_as_stated(kind: type[Op], case: Case) -
     made = [model.type(port.value) for port in model.outputs]
     assert kind.name in {step.op.name for step in model.steps}
     assert [each.shape for each in made] == [shape_of(each) for each in after]
+    assert [each.dtype for each in made] == [dtype_of(each) for each in after]
     assert parameters(model) == parse(str(case.params))
     if case.macs is not None:
         assert sum((step.macs for step in model.steps), start=0) == parse(str(case.macs))
@@ -190,22 +198,42 @@ def test_modules_and_functions_are_the_same(kind: type[Op], case: Case) -> None:
     hold(other, module=second)
 
 
+OTHER_TYPES = [
+    (kind, dtype) for kind in KINDS for dtype in kind.dtypes if dtype != "float" and kind.dtypes[0] == "float"
+]
+
+
+@pytest.mark.parametrize(("kind", "dtype"), OTHER_TYPES, ids=lambda it: getattr(it, "name", it))
+def test_every_type_of_element_is_taken_as_claimed(kind: type[Op], dtype: str) -> None:
+    """The cases again with whole numbers, or with true and false: right in onnxruntime, or refused."""
+    ran = 0
+    for case in [each for each in kind.cases if isinstance(each, Case)]:
+        before, after = sides(case.shapes)
+        text = spec(replace(case, shapes="; ".join(dtype + " " + each[each.index("[") :] for each in before) + " -> " + "; ".join(after)))
+        found = compile_text(text, fixes=False)
+        if found.bag.failed:
+            assert {each.code for each in found.bag} <= {"wrong-dtype", "bad-argument", "unsupported-argument"}, text
+            continue
+        hold(found.model())
+        ran += 1
+    assert ran
+
+
 WITHOUT_BATCH = [(kind, case) for kind, case in CASES if len(sides(case.shapes)[0]) == 1 and not case.given]
 
 
 @pytest.mark.parametrize(("kind", "case"), WITHOUT_BATCH, ids=lambda it: getattr(it, "call", getattr(it, "name", "")))
 def test_what_needs_no_batch_does_without(kind: type[Op], case: Case) -> None:
     """On a declared tensor instead of an input: the same shape without a batch, or a refusal."""
-    model, (before, _) = model_of(case), sides(case.shapes)
+    model, (before, after) = model_of(case), sides(case.shapes)
     sizes = some_sizes(model)[-1]
-    shape = re.sub(r"\b[A-Z]\w*", lambda found: str(sizes[found[0]]), before[0])
-    text = network(f"parameter given: {shape}, init=normal\nx * sum(given)\n", "[1]", "[1]").replace("input y: [1]\n    ", "")
-    call = case.call.replace("input", "given")
-    line = call if "given" in call else f"given -> {call}"
-    text = text.replace("    x * sum(given)\n", f"    result: {line}\n    x + sum(1.0 * result)\n")
+    shape = tuple(evaluate(size, sizes) for size in shape_of(before[0]))
+    kept = "x + result" if shape_of(after[0]) == () else "x + sum(1.0 * result)"
+    call = re.sub(r"\b[A-Z]\b", lambda found: str(sizes[found[0]]), re.sub(r"\binput\b", "given", case.call))
+    text = f"network N {{\n    input x: [1]\n    {declared(dtype_of(before[0]), shape)}\n    given\n    result: {call}\n    {kept}\n}}\n"
     found = compile_text(text, fixes=False)
     if any(not step.op.batchless for step in model.steps):
-        assert [each.code for each in found.bag] == ["needs-batch"], text
+        assert [each.code for each in found.bag] == ["no-batch"], text
         return
     if any(step.op.dtypes == ("bool",) for step in model.steps) or model.type(model.outputs[0].value).dtype == "bool":
         return
@@ -215,6 +243,14 @@ def test_what_needs_no_batch_does_without(kind: type[Op], case: Case) -> None:
     assert bare.type(result.id).shape == tuple(evaluate(size, sizes) for size in whole.shape)
     assert not bare.type(result.id).batched
     hold(bare)
+
+
+def declared(dtype: str, shape: tuple[int, ...]) -> str:
+    """A tensor of weights called `given`; whole numbers, true and false are in a buffer."""
+    if dtype == "float":
+        return f"parameter given: {list(shape)}, init=normal"
+    values = [at % 3 if dtype == "int" else ("true", "false")[at % 2] for at in range(prod(shape))]
+    return f"buffer given: {dtype} {list(shape)} = [{', '.join(map(str, values))}]"
 
 
 # --------------------------------------------------------------------------------------------------------- refusals

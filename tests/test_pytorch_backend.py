@@ -1,4 +1,4 @@
-"""Generated PyTorch modules: keys, shapes and order as the model says, shapes that run, and source a person would write."""
+"""Generated PyTorch modules: keys, shapes and order as the model says, and source that a person would write."""
 
 from __future__ import annotations
 
@@ -119,7 +119,11 @@ SPECS = {
         block Branch(channels: int, dilation: int) { conv(channels, 3, padding=dilation, dilation=dilation); relu }
         network Aspp(width: int = 4) {
             input x: [3, 16, 16]
-            convs: parallel { conv(width, 1); for rate in [1, 2, 3] { Branch(width, rate) }; maxpool(3, stride=1, padding=1) }
+            convs: parallel {
+                conv(width, 1)
+                for rate in [1, 2, 3] { Branch(width, rate) }
+                maxpool(3, stride=1, padding=1)
+            }
             concat(convs)
             head: conv(2, 1)
         }""",
@@ -215,6 +219,7 @@ SPECS = {
             input x: [4]
             spare: Pair(4)
             side: { c: linear(2); d: linear(2) }
+            both: parallel { linear(2); { linear(3); relu } }
             x -> linear(2)
         }""",
     "weight as a tensor": "network N { input x: [4]; a: linear(4); g: { l: linear(4); l * a.bias }; c: linear(2) }",
@@ -367,7 +372,12 @@ def test_parameters_of_the_network_can_be_given() -> None:
 
 
 def test_parameters_that_decide_the_structure_are_no_parameters() -> None:
-    text = "network N(deep: int = 2, wide: int = 3, narrow: int = 5) { input x: [4]; repeat deep { linear(wide) }; linear(max(narrow, 2)) }"
+    text = """
+        network N(deep: int = 2, wide: int = 3, narrow: int = 5) {
+            input x: [4]
+            repeat deep { linear(wide) }
+            linear(max(narrow, 2))
+        }"""
     assert "def __init__(self, wide: int = 3):" in write(model_of(text))
 
 

@@ -7,7 +7,7 @@ from specc.backends.torch_names import TAKEN
 from specc.backends.torch_plan import Plan
 from specc.catalogue.op import Op
 from specc.code.nodes import Attribute, Call, Expression, Name
-from specc.model.graph import Declared, Frame, Module, Step
+from specc.model.graph import Declared, Frame, Module, Step, Weight
 
 
 class Chains:
@@ -33,6 +33,19 @@ class Chains:
             assert item.module is not None
             found.append(item.module)
         return found
+
+    def is_class(self, module: Module) -> bool:
+        """Whether a module has a class of its own."""
+        if module.kind in ("op", "parallel"):
+            return False
+        return module.kind in ("block", "network") or not self.pure(self.plan.frames[id(module)][0])
+
+    def meeting(self, weight: Weight) -> Module:
+        """The innermost class that holds both a shared weight and the one it shares."""
+        above = weight.module
+        while not self.is_class(above) or (above.path and not weight.tied.startswith(above.path + ".")):
+            above = self.tree.parents[id(above)]
+        return above
 
     def _pure(self, frame: Frame) -> bool:
         crossing = self.plan.crossing(frame)

@@ -12,7 +12,7 @@ from specc.backends.torch_home import CannotPrint, Home, Tree, Word, words_in
 from specc.backends.torch_lines import Line, Naming, nested
 from specc.backends.torch_names import RESERVED_CLASSES, camel, plain, unused
 from specc.backends.torch_nodes import names, replaced
-from specc.backends.torch_plan import Plan
+from specc.backends.torch_plan import Plan, steps_of
 from specc.backends.torch_start import starting
 from specc.backends.torch_statements import (
     attribute,
@@ -202,16 +202,26 @@ class Writer:
         if not module.record and self.chains.pure(frame):
             parts = [self._must(each, home) for each in self.chains.modules(frame)]
             return (dotted("nn.Sequential"),), constructor([super_init(*repeated(parts))])
+        frames = self.plan.frames[id(module)]
+        if frame.definition is None:
+            frame = max(frames, key=self._distinct)
         forward = self.forward(frame, home)
-        for again in self.plan.frames[id(module)][1:]:
-            self._same(frame, again, home, forward)
+        for each in frames:
+            self._same(frame, each, home, forward)
         return self.assembled(frame, home, (forward,))
 
+    def _distinct(self, frame: Frame) -> int:
+        """How many different tensors come in; at one use of a group two of them may be one."""
+        return len(set(self.plan.crossing(frame).inputs))
+
     def _same(self, frame: Frame, again: Frame, home: Home, forward: FunctionDef) -> None:
-        other = home
-        if frame.definition is not None:
-            other = block_home(self.plan, self.tree, again)
-        if self.forward(again, other) != forward:
+        """Every use of one module must do the same."""
+        other = home if frame.definition is None else block_home(self.plan, self.tree, again)
+        if self._distinct(again) < self._distinct(frame):
+            same = [type(each.op) for each in steps_of(again)] == [type(each.op) for each in steps_of(frame)]
+        else:
+            same = again is frame or self.forward(again, other) == forward
+        if not same:
             raise CannotPrint(f"`{frame.module.path}` is used twice, with different steps inside")
 
     def assembled(
@@ -290,24 +300,7 @@ class Writer:
     # ----------------------------------------------------------------------------------------------------- ties
     def ties(self, module: Module) -> list[Weight]:
         """The shared weights that meet in this class and in none below it."""
-        return [each for each in self.tied if self._meeting(each) is module]
-
-    def _meeting(self, weight: Weight) -> Module:
-        above: Module = weight.module
-        while not self._is_class(above) or not _under(weight.tied, above):
-            above = self.tree.parents[id(above)]
-        return above
-
-    def _is_class(self, module: Module) -> bool:
-        if module.kind in ("op", "parallel"):
-            return False
-        if module.kind in ("block", "network"):
-            return True
-        return not self.chains.pure(self.plan.frames[id(module)][0])
+        return [each for each in self.tied if self.chains.meeting(each) is module]
 
     def _tie(self, weight: Weight, home: Home) -> Statement:
         return assign(home.weight_at(weight.key), home.weight_at(weight.tied))
-
-
-def _under(key: str, module: Module) -> bool:
-    return not module.path or key.startswith(module.path + ".")

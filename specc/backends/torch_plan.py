@@ -114,21 +114,21 @@ def _keep_unused(plan: Plan, frame: Frame) -> None:
     for item in frame.items:
         if not isinstance(item, Frame):
             continue
-        inside = _made(item)
-        if holds_weights(item.module) and plan.needed.isdisjoint(inside):
+        inside = {each for step in steps_of(item) for each in step.outputs}
+        has_class = item.module.kind != "parallel" and holds_weights(item.module)
+        if has_class and plan.needed.isdisjoint(inside):
             plan.unused.add(id(item))
             plan.needed |= _behind(plan, list(plan.results(item))) & inside
         _keep_unused(plan, item)
 
 
-def _made(frame: Frame) -> set[ValueId]:
-    found: set[ValueId] = set()
+def steps_of(frame: Frame) -> Iterator[Step]:
+    """All steps in a body and in those inside it, in order."""
     for item in frame.items:
         if isinstance(item, Frame):
-            found |= _made(item)
+            yield from steps_of(item)
         elif isinstance(item, Step):
-            found.update(item.outputs)
-    return found
+            yield item
 
 
 def _behind(plan: Plan, values: list[ValueId]) -> set[ValueId]:

@@ -151,9 +151,16 @@ class WeightedOp(Op):
 
     _: KeywordOnly
     init: optional(Initializer) = None  # type: ignore[valid-type]
+    """How the weight starts; by default as in PyTorch, or as the setting `init` says."""
     bias_init: optional(Initializer) = None  # type: ignore[valid-type]
+    """How the bias starts."""
     l1: NonNegative = 0
+    """What the sum of the weight's magnitudes counts in the loss."""
     l2: NonNegative = 0
+    """What the sum of the weight's squares counts in the loss."""
     lr: NonNegative = 1
+    """The factor of the optimizer's learning rate for these weights."""
     trainable: Flag = True
+    """Whether the weights change in training."""
     weight: TensorArgument = None
+    """The tensor that is used as the weight: another layer's (`wte.weight`), then both keys share it."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
-from specc.catalogue.arguments import TEXT, Kind, KeywordOnly, TensorArgument, choice, either, items, real
+from specc.catalogue.arguments import TEXT, KeywordOnly, Kind, TensorArgument, choice, either, items, real
 from specc.catalogue.entry import Entry, Misfit
 from specc.catalogue.op import TensorType
 from specc.code.nodes import Expression
@@ -144,9 +144,10 @@ class Schedule(Setting):
 
 
 class Metric(Setting):
-    """A figure of how good the outputs are. `rises` says that more is better."""
+    """A figure of how good the outputs are. `rises` says that more is better, `column` that it is one number."""
 
     role = "metric"
+    column: ClassVar[bool] = True
     rises: ClassVar[bool] = True
     targets: ClassVar[tuple[str, ...]] = ()
 

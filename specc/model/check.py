@@ -10,7 +10,7 @@ from specc.catalogue.axes import shape as spell
 from specc.catalogue.entry import Misfit
 from specc.catalogue.setting import Loss, Shape
 from specc.model.graph import Model, Port, Step
-from specc.model.heads import Head, head, maker, outputs
+from specc.model.heads import Head, head, maker
 from specc.model.program import Chosen, Program, Term
 from specc.sizes.dim import Dim, Size, product
 from specc.sizes.predicates import holds
@@ -63,7 +63,8 @@ def check_program(model: Model, program: Program, facts: Facts | None = None) ->
     for term in program.terms:
         if term.loss is not None:
             yield from _loss(model, term, term.loss)
-    yield from _decay(program)
+    yield from _decay(model, program)
+    yield from _watched(program)
     if facts is None:
         return
     yield from _inputs(model, program, facts)
@@ -87,7 +88,9 @@ def _loss(model: Model, term: Term, chosen: Chosen) -> Iterator[Diagnostic]:
     if not wants:
         if found.makes == SHARES[0]:
             message = f"`{name}` on probabilities learns slowly: its gradient vanishes where the answer is wrong"
-            yield Diagnostic("loss-mismatch", chosen.span, message, "the textbook loss for it is `cross_entropy`", severity="warning")
+            yield Diagnostic(
+                "loss-mismatch", chosen.span, message, "the textbook loss for it is `cross_entropy`", severity="warning"
+            )
         return
     try:
         found.axis(getattr(loss, "axis", 0))
@@ -96,11 +99,14 @@ def _loss(model: Model, term: Term, chosen: Chosen) -> Iterator[Diagnostic]:
         return
     if found.makes == wants or (wants == SHARES[0] and found.makes in SHARES):
         if not found.undone and wants == SHARES[0]:
-            message = f"`{name}` needs the `{found.step.op.name if found.step else ''}` to be the last step of `{term.output}`"
-            yield Diagnostic("loss-mismatch", chosen.span, message, "move it to the end: the loss then works on what goes into it")
+            head_name = found.step.op.name if found.step else found.makes
+            message = f"`{name}` needs `{head_name}` to be the last step of `{term.output}`"
+            yield Diagnostic(
+                "loss-mismatch", chosen.span, message, "move it to the end: the loss then works on what goes into it"
+            )
         return
     if found.makes == SCORES:
-        message = f"`{name}` compares {wants}; `{term.output}` ends in plain scores, which are taken as its logits"
+        message = f"`{name}` compares {wants}; `{term.output}` ends in scores, which are taken as its logits"
         yield Diagnostic("missing-head", chosen.span, message, loss.advice, severity="warning")
         return
     made = found.step.op.name if found.step else found.makes
@@ -108,12 +114,32 @@ def _loss(model: Model, term: Term, chosen: Chosen) -> Iterator[Diagnostic]:
     yield Diagnostic("loss-mismatch", chosen.span, message, f"{loss.advice}, or take another loss")
 
 
-def _decay(program: Program) -> Iterator[Diagnostic]:
+def _decay(model: Model, program: Program) -> Iterator[Diagnostic]:
     optimizer = program.optimizer.entry
+    if optimizer.couples:
+        return
+    message = f"`{optimizer.name}` has a weight decay of its own, apart from the gradient"
     for each in program.regularize:
-        if each.entry.decays and not optimizer.couples:
-            message = f"`{optimizer.name}` has a weight decay of its own, apart from the gradient"
-            yield Diagnostic("setting-conflict", each.span, message, f"write `{optimizer.name}(decay={each.entry.x})` instead")
+        if each.entry.decays:
+            yield Diagnostic(
+                "setting-conflict", each.span, message, f"write `{optimizer.name}(decay={each.entry.x})` instead"
+            )
+    for step in model.steps:
+        if "l2" in step.expressions:
+            yield Diagnostic(
+                "setting-conflict", step.expressions["l2"].span, message, "take `sgd` or `adam`, or leave `l2` out"
+            )
+
+
+def _watched(program: Program) -> Iterator[Diagnostic]:
+    if program.stop is None:
+        return
+    labels = [each.label for each in program.measures if each.metric.entry.column]
+    labels = labels or [each.loss.entry.measures for each in program.terms if each.loss is not None]
+    known = ["train.loss", "validation.loss", *(f"validation.{each}" for each in labels if each)]
+    if program.stop.entry.on not in known:
+        message = f"`{program.stop.entry.on}` is no figure of this training"
+        yield Diagnostic("unknown-column", program.stop.place("on"), message, f"there are: {', '.join(known)}")
 
 
 # ----------------------------------------------------------------------------------------------------- the data

@@ -32,7 +32,7 @@ class _Inliner:
     model: Model
     source: Source
     edits: list[Edit] = field(default_factory=list)
-    taken: dict[str, object] = field(default_factory=dict)
+    taken: dict[str, Any] = field(default_factory=dict)
     texts: list[tuple[Span, str]] = field(default_factory=list)  # a declaration and what stands before it
 
     def text(self, settings: Mapping[str, str], sizes: Mapping[str, int], bag: Bag) -> str:
@@ -92,7 +92,9 @@ class _Inliner:
         if not imports:
             return
         first = min(each.span.start for each in imports)
-        networks = [each.span.start for each in self.unit.file.declarations if isinstance(each, tree.Network | tree.Alias)]
+        networks = [
+            each.span.start for each in self.unit.file.declarations if isinstance(each, tree.Network | tree.Alias)
+        ]
         start = first if first < min(networks, default=first + 1) else 0
         text = "\n\n".join(before + _edited(span, self.edits) for span, before in self.texts)
         self.edits = [each for each in self.edits if each.span.source is self.source]
@@ -106,7 +108,11 @@ class _Inliner:
 
     def _parameters(self, settings: Mapping[str, str]) -> None:
         declared, definition = self._declared(), self.model.definition
-        given = {each.name: settings[each.name] for each in definition.parameters if each.name in settings} if definition else {}
+        given = (
+            {each.name: settings[each.name] for each in definition.parameters if each.name in settings}
+            if definition
+            else {}
+        )
         if not given:
             return
         if isinstance(declared, tree.Alias):
@@ -154,7 +160,9 @@ def _called(value: tree.Expr, given: Mapping[str, str], replaced: list[tree.Expr
 def _edited(span: Span, changes: list[Edit]) -> str:
     """The text of a span with the changes that lie in it."""
     inside = sorted(
-        (each for each in changes if _inside(each.span, span)), key=lambda each: (each.span.start, each.span.end), reverse=True
+        (each for each in changes if _inside(each.span, span)),
+        key=lambda each: (each.span.start, each.span.end),
+        reverse=True,
     )
     text = span.source.text
     end = span.end

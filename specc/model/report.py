@@ -22,7 +22,10 @@ def report(model: Model) -> dict[str, Any]:
         "name": model.name,
         "file": model.file,
         "inputs": [_port(each.name, model.type(each.value)) for each in model.inputs],
-        "outputs": [_port(each.name, model.type(each.value)) | ({"training": True} if each.training else {}) for each in model.outputs],
+        "outputs": [
+            _port(each.name, model.type(each.value)) | ({"training": True} if each.training else {})
+            for each in model.outputs
+        ],
         "parameters": plain(parameters(model)),
         "trainable": plain(parameters(model, trainable=True)),
         "buffers": plain(_sum(product(each.spec.shape) for each in model.weights if each.spec.kind == "buffer")),
@@ -38,7 +41,9 @@ def report(model: Model) -> dict[str, Any]:
 
 def parameters(model: Model, trainable: bool = False) -> Size:
     """Elements of the parameters; tied tensors count once."""
-    return _sum(product(each.spec.shape) for each in model.weights if counts(each) and (each.trainable or not trainable))
+    return _sum(
+        product(each.spec.shape) for each in model.weights if counts(each) and (each.trainable or not trainable)
+    )
 
 
 def counts(weight: Weight) -> bool:
@@ -128,7 +133,9 @@ def _port(name: str, kind: TensorType) -> dict[str, Any]:
 
 
 def _condition(model: Model, condition: Condition) -> dict[str, Any]:
-    found: dict[str, Any] = {"symbol": condition.symbols[0]} if len(condition.symbols) == 1 else {"symbols": list(condition.symbols)}
+    found: dict[str, Any] = (
+        {"symbol": condition.symbols[0]} if len(condition.symbols) == 1 else {"symbols": list(condition.symbols)}
+    )
     found["text"] = condition.text
     if not condition.decided:
         found["decided"] = False
@@ -136,7 +143,9 @@ def _condition(model: Model, condition: Condition) -> dict[str, Any]:
         value = getattr(condition, key)
         if value is not None:
             found[key] = list(value) if isinstance(value, tuple) else value
-    found["causes"] = [{"path": each.step, "text": each.text, "line": each.span.line} for each in _causes(model, condition)]
+    found["causes"] = [
+        {"path": each.step, "text": each.text, "line": each.span.line} for each in _causes(model, condition)
+    ]
     return found
 
 

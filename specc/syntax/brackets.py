@@ -186,4 +186,3 @@ def _indent(source: Source, offset: int) -> int:
 def _indent_after(source: Source, newline: Token) -> int:
     """The indentation of the line that follows a line end."""
     return _indent(source, newline.end) if newline.end < len(source.text) else -1
-

@@ -155,9 +155,7 @@ class Builder:
     def where(self, span: Span, condition: tree.Expr) -> tree.Where:
         return tree.Where(span, condition)
 
-    def let(
-        self, span: Span, name: Token, parameters: tuple[tree.Parameter, ...] | None, value: tree.Expr
-    ) -> tree.Let:
+    def let(self, span: Span, name: Token, parameters: tuple[tree.Parameter, ...] | None, value: tree.Expr) -> tree.Let:
         return tree.Let(span, name.text, self._span(name), parameters, value)
 
     def if_(self, span: Span, condition: tree.Expr, body: tree.Body, other: tree.Body | tree.If | None) -> tree.If:

@@ -8,7 +8,7 @@ from specc.syntax.tables import Tables
 from specc.text.diagnostics import Bag
 from specc.text.source import Source
 
-_WANTS_MORE = ("COMMA COLON EQUAL ARROW DOT LBRACE SEMICOLON COMPARES PLUS MINUS STAR SLASH DOUBLE_SLASH PERCENT POWER")
+_WANTS_MORE = "COMMA COLON EQUAL ARROW DOT LBRACE SEMICOLON COMPARES PLUS MINUS STAR SLASH DOUBLE_SLASH PERCENT POWER"
 _WORDS = frozenset(["and", "or", "not", "else"])
 
 

@@ -52,7 +52,7 @@ def unescaped(source: Source, start: int, text: str, bag: Bag) -> str:
         if match[3] in _PLAIN:
             return _PLAIN[match[3]]
         span = Span(source, start + match.start(), start + match.end())
-        help = 'the escapes are \\n \\t \\r \\\\ \\" \\\' \\xNN and \\uNNNN; a backslash itself is `\\\\`'
+        help = "the escapes are \\n \\t \\r \\\\ \\\" \\' \\xNN and \\uNNNN; a backslash itself is `\\\\`"
         bag.add(Diagnostic("bad-escape", span, f"`{shown(match[0])}` stands for nothing in a string", help))
         return match[0]
 

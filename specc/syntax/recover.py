@@ -27,6 +27,7 @@ class Repair:
     help: str
     text: str = ""
 
+
 _BEHIND = frozenset([",", ")", "]", ":"])
 
 
@@ -162,7 +163,10 @@ class Repairs:
             code, found = "unexpected-end", "the line ends"
             span = Span(self._source, token.start, token.start)
         else:
-            code, found = "unexpected-token", f"`{shown(token.text or self._source.text[token.start : token.end])}` stands"
+            code, found = (
+                "unexpected-token",
+                f"`{shown(token.text or self._source.text[token.start : token.end])}` stands",
+            )
         fixes: tuple[Fix, ...] = ()
         if repair and repair.text:
             fixes = (Fix(self._place(machine, token, repair), repair.text, repair.help),)

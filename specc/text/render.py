@@ -80,7 +80,9 @@ def _clipped(span: Span, line: int, column: int) -> tuple[str, int, int]:
 
 def _printable(line: str) -> str:
     """Tabs as single spaces and control characters as a mark, so that carets stand where they should."""
-    return "".join(" " if char == "\t" else char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in line)
+    return "".join(
+        " " if char == "\t" else char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in line
+    )
 
 
 def _changed(span: Span, replacement: str, colour: bool) -> list[str]:
@@ -107,7 +109,9 @@ def _record(found: Diagnostic) -> dict[str, Any]:
     if found.notes:
         record["notes"] = [{**_where(each.span, ""), "message": each.text} for each in found.notes]
     if found.fixes:
-        record["fixes"] = [{**_where(each.span, ""), "replacement": each.replacement, "message": each.text} for each in found.fixes]
+        record["fixes"] = [
+            {**_where(each.span, ""), "replacement": each.replacement, "message": each.text} for each in found.fixes
+        ]
     return record
 
 
@@ -123,7 +127,12 @@ def _command(found: Diagnostic) -> str:
     where = _where(found.span, found.file)
     parts = {"file": where["file"], "title": found.code}
     if found.span is not None:
-        parts |= {"line": where["line"], "col": where["column"], "endLine": where["end_line"], "endColumn": where["end_column"]}
+        parts |= {
+            "line": where["line"],
+            "col": where["column"],
+            "endLine": where["end_line"],
+            "endColumn": where["end_column"],
+        }
     message = found.message + (f"\nhelp: {found.help}" if found.help else "")
     named = ",".join(f"{key}={_escaped(str(value), True)}" for key, value in parts.items())
     kind = {"note": "notice"}.get(found.severity, found.severity)

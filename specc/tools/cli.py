@@ -101,7 +101,10 @@ def _fault(error: Exception) -> int:
     from traceback import print_exception
 
     print_exception(error)
-    print("\nThis is a fault of specc itself, not of your spec. Please report it with the text above and the spec.", file=sys.stderr)
+    print(
+        "\nThis is a fault of specc itself, not of your spec. Please report it with the text above and the spec.",
+        file=sys.stderr,
+    )
     return 3
 
 

@@ -22,11 +22,18 @@ def spec_options(parser: ArgumentParser) -> None:
     """Options of everything that reads a spec."""
     parser.add_argument("--network", metavar="NAME", help="the network (default: the last in the file)")
     parser.add_argument(
-        "--set", metavar="KEY=VALUE", action="append", default=[], dest="settings", help="override a parameter or a setting"
+        "--set",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        dest="settings",
+        help="override a parameter or a setting",
     )
     parser.add_argument("--size", metavar="H=224,W=224", action="append", default=[], help="bind unknown sizes")
     parser.add_argument("--strict", action="store_true", help="warnings are errors")
-    parser.add_argument("--format", choices=("text", "json", "github"), default="text", help="how diagnostics are written")
+    parser.add_argument(
+        "--format", choices=("text", "json", "github"), default="text", help="how diagnostics are written"
+    )
 
 
 def settings(args: Namespace) -> dict[str, str]:

@@ -131,7 +131,7 @@ def _conditions(report: dict[str, Any]) -> list[str]:
     for each in report["conditions"]:
         lines.append(f"    {each['text']}" + ("" if each.get("decided", True) else " (could not be decided)"))
         for cause in each["causes"]:
-            lines += _paragraph(f"{cause['path']}: {cause['text']}", "      ")
+            lines += _paragraph(f"{cause['path']} (line {cause['line']}): {cause['text']}", "      ")
     return lines
 
 

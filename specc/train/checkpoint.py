@@ -65,7 +65,9 @@ def read(folder: Path, module: torch.nn.Module, optimizer: torch.optim.Optimizer
     """Put module and optimizer back to where a checkpoint left them; raises TrainProblem for a damaged one."""
     recover_folder(folder)
     if not (folder / STATE).is_file():
-        raise TrainProblem("no-checkpoint", f"there is no checkpoint in {folder}", "the run did not get as far; start it again")
+        raise TrainProblem(
+            "no-checkpoint", f"there is no checkpoint in {folder}", "the run did not get as far; start it again"
+        )
     try:
         saved = json.loads((folder / STATE).read_text(encoding="utf-8"))
         module.load_state_dict(load_file(folder / WEIGHTS))

@@ -56,7 +56,11 @@ def evaluate(run_folder: Path | str, data: Source | str | None = None, device: s
             samples = programs.samples(model, program, run.project, where)
             feed, indices = samples.feed, samples.parts.test
             if samples.parts.sha256 != run.config["data"]["split_sha256"]:
-                raise TrainProblem("data-changed", "the data are no longer those of the run, so its test part is lost", "name data: --data")
+                raise TrainProblem(
+                    "data-changed",
+                    "the data are no longer those of the run, so its test part is lost",
+                    "name data: --data",
+                )
             if not len(indices):
                 raise TrainProblem("no-test-part", "the run has no test part", "name data: --data")
         else:
@@ -69,7 +73,9 @@ def evaluate(run_folder: Path | str, data: Source | str | None = None, device: s
         sources = programs.write(model, program, feed.dataset.facts.target)
         code = programs.build(model, program, sources, where)
         if not run.weights.is_file():
-            raise TrainProblem("no-checkpoint", f"{run.folder} has no weights yet", f"continue it: --resume {run.folder}")
+            raise TrainProblem(
+                "no-checkpoint", f"{run.folder} has no weights yet", f"continue it: --resume {run.folder}"
+            )
         load_best(run.weights, code.module, 1)
         return measure(code, feed, indices)
 
@@ -80,7 +86,9 @@ def named(compilation: Compilation, text: str, project: Path) -> Source:
     node = parse_expression(text, "--data", bag)
     try:
         if bag.failed or compilation.unit is None:
-            raise TrainProblem("bad-setting", f"`{text}` is no source of data", 'such as table("more.csv", target="quality")')
+            raise TrainProblem(
+                "bad-setting", f"`{text}` is no source of data", 'such as table("more.csv", target="quality")'
+            )
         return source(Entries(Scope(compilation.unit.scope, "section"), _no_tensor).value(node, "source"), project)
     except SpecError as error:
         found = error.diagnostic

@@ -6,9 +6,22 @@ import math
 from collections.abc import Callable
 
 from specc.catalogue.arguments import Initial
-from specc.code.nodes import Expression, ExpressionStatement, For, Index, List, Name, Return, Statement, call, method, value
+from specc.code.nodes import (
+    Expression,
+    ExpressionStatement,
+    For,
+    Index,
+    List,
+    Name,
+    Return,
+    Statement,
+    call,
+    method,
+    value,
+)
 from specc.model.graph import Model, Weight
 from specc.model.program import Program
+from specc.sizes.dim import Size
 from specc.train.problem import TrainProblem
 
 ZERO = Initial("zeros")
@@ -69,7 +82,9 @@ def _calls(initial: Initial, weight: Weight) -> list[Expression]:
 
 
 class _Rule:
-    def __init__(self, make: Callable[..., list[Expression]], positional: str = "", names: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, make: Callable[..., list[Expression]], positional: str = "", names: tuple[str, ...] = ()
+    ) -> None:
         self.make = make
         self.positional = positional
         self.names = names
@@ -77,14 +92,19 @@ class _Rule:
 
 def _fan_in(weight: Weight) -> int:
     shape = weight.spec.shape
-    fan = weight.spec.fan_in or math.prod(int(each) for each in shape[1:])
-    return int(fan) or 1
+    fan = weight.spec.fan_in or _count(shape[1:])
+    return fan if isinstance(fan, int) and fan else 1
+
+
+def _count(shape: tuple[Size, ...]) -> int:
+    """The number of elements; sizes of weights are known."""
+    return math.prod(each for each in shape if isinstance(each, int))
 
 
 def _plain_fans(weight: Weight) -> bool:
     """Whether torch's own count of inputs, from the shape alone, is the layer's."""
     shape = weight.spec.shape
-    return len(shape) >= 2 and math.prod(int(each) for each in shape[1:]) == _fan_in(weight)
+    return len(shape) >= 2 and _count(shape[1:]) == _fan_in(weight)
 
 
 def _he(tensor: Expression, weight: Weight, words: dict[str, float]) -> list[Expression]:
@@ -96,7 +116,9 @@ def _he(tensor: Expression, weight: Weight, words: dict[str, float]) -> list[Exp
 def _shaped(function: str) -> Callable[..., list[Expression]]:
     def make(tensor: Expression, weight: Weight, words: dict[str, float]) -> list[Expression]:
         if len(weight.spec.shape) < 2:
-            raise TrainProblem("bad-argument", f"`{weight.key}` has one axis; this initialiser needs two", "take another one")
+            raise TrainProblem(
+                "bad-argument", f"`{weight.key}` has one axis; this initialiser needs two", "take another one"
+            )
         return [call(function, tensor)]
 
     return make

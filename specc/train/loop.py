@@ -100,7 +100,11 @@ class Loop:
         found = float(sums)
         sums.zero_()
         if not math.isfinite(found):
-            place = f"batch {self.state.step}" if self.state.step - since <= 1 else f"batches {since + 1} to {self.state.step}"
+            place = (
+                f"batch {self.state.step}"
+                if self.state.step - since <= 1
+                else f"batches {since + 1} to {self.state.step}"
+            )
             rate = self.optimizer.param_groups[0]["lr"]
             raise TrainProblem(
                 "loss-not-finite",
@@ -179,7 +183,9 @@ def watched(code: Code, validated: bool) -> tuple[str, bool]:
         name = code.program.stop.entry.on
         if not validated and name.startswith(prefix):
             help = "write `stop early(on=train.loss)`, or give validation a share"
-            raise TrainProblem("unknown-column", f"`stop` watches `{name}`, and there are no samples for validation", help)
+            raise TrainProblem(
+                "unknown-column", f"`stop` watches `{name}`, and there are no samples for validation", help
+            )
         return name, rising.get(name, False)
     if not validated:
         return "train.loss", False

@@ -12,7 +12,9 @@ from specc.train.program import WIDEST_EVALUATION, Code
 from specc.train.samples import Feed, Indices
 
 
-def measure(code: Code, feed: Feed, indices: Indices, more: Mapping[str, tuple[str, Meter]] | None = None) -> dict[str, float]:
+def measure(
+    code: Code, feed: Feed, indices: Indices, more: Mapping[str, tuple[str, Meter]] | None = None
+) -> dict[str, float]:
     """`loss` and each metric by its label. `more` are further meters by name, fed on the way and not reported."""
     meters = code.meters()
     total, seen = 0.0, 0

@@ -44,10 +44,14 @@ def meter(entry: Any, reading: Reading) -> Meter:
 def reading(model: Model, program: Program, output: str) -> Reading:
     """How an output is read, from its head and the loss that is held against it."""
     found = head(model, output)
-    wants = next((each.loss.entry.wants for each in program.terms if each.loss is not None and each.output == output), "")
+    wants = next(
+        (each.loss.entry.wants for each in program.terms if each.loss is not None and each.output == output), ""
+    )
     if wants == "probability" or found.makes == "probability":
         return Reading(None, 0.5 if found.makes else 0.0)
-    said = next((each.loss.entry.axis for each in program.terms if each.loss and "axis" in each.loss.entry.fields), None)
+    said = next(
+        (each.loss.entry.axis for each in program.terms if each.loss and "axis" in each.loss.entry.fields), None
+    )
     axis = found.axis() if said is None else found.axis(said)
     return Reading(axis + 1)
 
@@ -78,7 +82,11 @@ class TopK:
     def add(self, output: torch.Tensor, target: torch.Tensor) -> None:
         axis = self.reading.axis
         if axis is None:  # of two classes both are among the first two
-            hits = self.reading.classes(output, target) == target if self.k < 2 else torch.ones_like(target, dtype=torch.bool)
+            hits = (
+                self.reading.classes(output, target) == target
+                if self.k < 2
+                else torch.ones_like(target, dtype=torch.bool)
+            )
         else:
             best = output.topk(min(self.k, output.shape[axis]), dim=axis).indices
             hits = (best == target.unsqueeze(axis)).any(axis)

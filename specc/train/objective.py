@@ -52,7 +52,7 @@ def write(model: Model, program: Program, target: str) -> str:
         Import("math"), Blank(), Import("torch"), ImportFrom("torch", (("nn", ""),)),
         ImportFrom("torch.nn", (("functional", "F"),)),
         _loss(model, program, target), _heads(model), _penalty(model, program), _optimizer(model, program),
-        _rate(program), _function("initialise", ("weights",), initialising(model, program), "Give the weights their first values."),
+        _rate(program), _first(model, program),
     )  # fmt: skip
     return print_module(Module(f"How {program.network} is trained.", body))
 
@@ -145,7 +145,9 @@ def _applied(model: Model, output: str, scores: Expression) -> Expression:
 
 def _heads(model: Model) -> FunctionDef:
     made = tuple(
-        (name, _applied(model, name, index("outputs", name))) for name, port in outputs(model).items() if not port.training
+        (name, _applied(model, name, index("outputs", name)))
+        for name, port in outputs(model).items()
+        if not port.training
     )
     return _function("heads", ("outputs",), [Return(Dict(made))], "The outputs of inference from what `logits` gives.")
 
@@ -173,7 +175,7 @@ def _penalty(model: Model, program: Program) -> FunctionDef:
 def _optimizer(model: Model, program: Program) -> FunctionDef:
     made: list[Expression] = []
     for group in groups(model, program, by="optimizer"):
-        items = [("params", _each(group, index("weights", Name("key"))))]
+        items: list[tuple[str, Expression]] = [("params", _each(group, index("weights", Name("key"))))]
         if group.l2:
             items.append(("weight_decay", value(float(group.l2))))
         if group.factor != 1:
@@ -184,10 +186,16 @@ def _optimizer(model: Model, program: Program) -> FunctionDef:
     return _function("optimizer", ("weights",), body, docstring)
 
 
+def _first(model: Model, program: Program) -> FunctionDef:
+    return _function("initialise", ("weights",), initialising(model, program), "Give the weights their first values.")
+
+
 def _rate(program: Program) -> FunctionDef:
     base: Expression = value(float(program.optimizer.entry.lr))
     found = _schedule(program.schedule, base, Name("epoch"), 0, program.epochs)
-    return _function("rate", ("epoch",), [Return(found)], "The learning rate; `epoch` counts from 0 and may be a fraction.")
+    return _function(
+        "rate", ("epoch",), [Return(found)], "The learning rate; `epoch` counts from 0 and may be a fraction."
+    )
 
 
 def _schedule(parts: tuple[Chosen, ...], base: Expression, epoch: Expression, start: float, epochs: int) -> Expression:
@@ -199,5 +207,3 @@ def _schedule(parts: tuple[Chosen, ...], base: Expression, epoch: Expression, st
     end = start + first.entry.takes
     later = _schedule(tuple(others), base, epoch, end, epochs)
     return Conditional(compare(epoch, "<", end), lowered, later)
-
-

@@ -66,6 +66,9 @@ def chosen(compilation: Compilation, phase: str = "") -> tuple[Model, Program]:
     model = compilation.model()
     program = compilation.programs.get((model.name, phase))
     if program is None:
+        for each in compilation.bag:
+            if each.code == "unsupported-setting":
+                raise TrainProblem(each.code, each.message, each.help)
         known = sorted(each for network, each in compilation.programs if network == model.name and each)
         what = f"`train {phase}` section" if phase else "`train` section"
         help = f"its phases are {', '.join(known)}" if known else f"write `train for {model.name} {{ … }}`"
@@ -109,8 +112,9 @@ def samples(model: Model, program: Program, folder: Path, device: torch.device) 
 
 def _measures(model: Model, program: Program) -> tuple[Measure, ...]:
     """The metrics asked for, or the one that goes with the first loss against the data's target."""
-    if program.measures:
-        return program.measures
+    named = tuple(each for each in program.measures if each.metric.entry.column)
+    if named:
+        return named
     for term in program.terms:
         if term.loss is not None and not term.target and not outputs(model)[term.output].training:
             kind = registry.setting(term.loss.entry.measures, "metric")

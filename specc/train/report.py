@@ -1,4 +1,4 @@
-"""report.html: curves, answers, settings and the verdict on one page that needs nothing else; and the lines of the log."""
+"""report.html, curves, answers, settings and the verdict on one page that needs nothing else; the lines of the log."""
 
 from __future__ import annotations
 
@@ -13,11 +13,14 @@ from specc.train.program import Code
 WIDTH, HEIGHT, MARGIN = 560, 220, 44
 COLOURS = ("#1f6feb", "#d9480f", "#2b8a3e", "#862e9c")
 MOST_CLASSES = 40
+GREY = 'fill="none" stroke="#adb5bd"'
+ANSWERS = "<h2>Answers on the test part</h2>"
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #1c1e21; }
 h1 { margin-bottom: 0; } .verdict { font-size: 1.25rem; margin: .3rem 0 1.5rem; }
 table { border-collapse: collapse; margin: .5rem 0 1.5rem; } td, th { padding: .15rem .6rem; text-align: right; }
-th, td:first-child { text-align: left; } tr { border-bottom: 1px solid #e5e7eb; } svg text { font-size: 11px; fill: #57606a; }
+th, td:first-child { text-align: left; } tr { border-bottom: 1px solid #e5e7eb; }
+svg text { font-size: 11px; fill: #57606a; }
 .table { overflow-x: auto; } .right { background: #d3f9d8; } .wrong { background: #ffe3e3; }
 """
 REASONS = {
@@ -56,7 +59,8 @@ def line(event: Event) -> str:
         train, validation, test = event.parts
         samples = f"{train} samples train, {validation} validate, {test} test"
         done = f", continuing after epoch {event.done}" if event.done else ""
-        return f"{event.network}: {event.parameters:,} parameters on {event.device}; {samples}; {event.epochs} epochs{done}"
+        size = f"{event.parameters:,} parameters on {event.device}"
+        return f"{event.network}: {size}; {samples}; {event.epochs} epochs{done}"
     if isinstance(event, EpochDone):
         numbers = ", ".join(f"{name} {value:.4g}" for name, value in event.row.items() if name != "epoch")
         return f"epoch {event.epoch}: {numbers}{' (best)' if event.best else ''}"
@@ -68,14 +72,16 @@ def line(event: Event) -> str:
 
 def _verdict(results: Mapping[str, float], best_epoch: int, epochs: int, reason: str) -> str:
     if not results:
-        return f"After {epochs} epochs {REASONS[reason]}."
+        return f"After {epochs} epochs {REASONS[reason]}; nothing was measured on a test part."
     numbers = ", ".join(f"{name} {value:.4g}" for name, value in results.items() if name != "loss")
     figures = f"{numbers}, loss {results['loss']:.4g}" if numbers else f"loss {results['loss']:.4g}"
     return f"On the test part: {figures}; weights of epoch {best_epoch} of {epochs}; {REASONS[reason]}."
 
 
 def _table(rows: Iterable[tuple[str, str]]) -> str:
-    body = "".join(f"<tr><td>{escape(name)}<td style='text-align:left'><code>{escape(text)}</code>" for name, text in rows)
+    body = "".join(
+        f"<tr><td>{escape(name)}<td style='text-align:left'><code>{escape(text)}</code>" for name, text in rows
+    )
     return f"<table>{body}</table>"
 
 
@@ -102,7 +108,8 @@ def _confusion(counts: Sequence[Sequence[int]], classes: Sequence[str]) -> str:
     for at, row in enumerate(counts):
         cells = "".join(f"<td class={_shade(at == to, count)}>{count or ''}" for to, count in enumerate(row))
         body += f"<tr><th>{escape(names[at])}{cells}"
-    return f"<h2>Answers on the test part</h2><p>A row is the right class, a column the answer.</p><div class=table><table><tr><th>{head}{body}</table></div>"
+    table = f"<div class=table><table><tr><th>{head}{body}</table></div>"
+    return f"{ANSWERS}<p>A row is the right class, a column the answer.</p>{table}"
 
 
 def _shade(right: bool, count: int) -> str:
@@ -126,10 +133,13 @@ def _curve(rows: Sequence[Mapping[str, float]], names: Sequence[str], title: str
 
 def _scatter(pairs: Sequence[tuple[float, float]]) -> str:
     frame = _Frame([*pairs, *((y, x) for x, y in pairs)])
-    dots = "".join(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.5" fill="{COLOURS[0]}" fill-opacity=".6"/>' for x, y in map(frame.at, pairs))
+    dots = "".join(
+        f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.5" fill="{COLOURS[0]}" fill-opacity=".6"/>'
+        for x, y in map(frame.at, pairs)
+    )
     low, high = frame.left, frame.right
-    diagonal = f'<polyline fill="none" stroke="#adb5bd" points="{frame.path([(low, low), (high, high)])}"/>'
-    return f"<h2>Answers on the test part</h2><p>Across the target, upwards the output.</p>{frame.drawing(diagonal + dots, 'target')}"
+    diagonal = f'<polyline {GREY} points="{frame.path([(low, low), (high, high)])}"/>'
+    return f"{ANSWERS}<p>Across the target, upwards the output.</p>{frame.drawing(diagonal + dots, 'target')}"
 
 
 class _Frame:
@@ -154,5 +164,6 @@ class _Frame:
             f'<text x="{MARGIN}" y="{HEIGHT - 6}">{self.left:.4g}</text>'
             f'<text x="{WIDTH - 60}" y="{HEIGHT - 6}">{across} {self.right:.4g}</text>'
         )
-        axes = f'<polyline fill="none" stroke="#adb5bd" points="{MARGIN},8 {MARGIN},{HEIGHT - 20} {WIDTH - 8},{HEIGHT - 20}"/>'
+        floor = HEIGHT - 20
+        axes = f'<polyline {GREY} points="{MARGIN},8 {MARGIN},{floor} {WIDTH - 8},{floor}"/>'
         return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" role="img">{axes}{ends}{inside}</svg>'

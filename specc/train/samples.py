@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,11 +61,13 @@ def others(model: Model, given: Source, prepared: Mapping[str, Prepared], device
     pairs = matched(model, dataset.facts)
     for port in model.inputs:
         if port.name not in pairs:
-            raise DataProblem(f"the data have no input {port.name}", f"they have {', '.join(dataset.facts.input_shapes)}")
+            raise DataProblem(
+                f"the data have no input {port.name}", f"they have {', '.join(dataset.facts.input_shapes)}"
+            )
     return Feed(model, dataset, pairs, prepared, device)
 
 
-class _Column:
+class _Column(Sequence[NDArray[Any]]):
     """One input of some samples, as a sequence that `fit` walks; pictures are decoded on the way."""
 
     def __init__(self, dataset: Dataset, name: str, indices: Indices) -> None:
@@ -74,18 +76,20 @@ class _Column:
     def __len__(self) -> int:
         return len(self.indices)
 
-    def __getitem__(self, at: int) -> NDArray[Any]:
+    def __getitem__(self, at: Any) -> Any:
         return self.dataset.sample(int(self.indices[at]))[0][self.name]
-
-    def __iter__(self) -> Iterator[NDArray[Any]]:
-        return (self[at] for at in range(len(self)))
 
 
 class Feed:
     """Batches of a data set on a device. What fits in memory is prepared once and stays there."""
 
     def __init__(
-        self, model: Model, dataset: Dataset, pairs: Mapping[str, str], prepared: Mapping[str, Prepared], device: torch.device
+        self,
+        model: Model,
+        dataset: Dataset,
+        pairs: Mapping[str, str],
+        prepared: Mapping[str, Prepared],
+        device: torch.device,
     ) -> None:
         self.dataset = dataset
         self.device = device
@@ -113,7 +117,9 @@ class Feed:
         arrays = self.dataset.arrays()
         if arrays is not None:
             inputs, target = arrays
-            return {name: self._input(name, inputs[given]) for name, (given, _) in self.inputs.items()}, self._target(target)
+            return {name: self._input(name, inputs[given]) for name, (given, _) in self.inputs.items()}, self._target(
+                target
+            )
         elements = sum(int(np.prod([n for n in model.type(p.value).shape if isinstance(n, int)])) for p in model.inputs)
         sizes = {size for each in self.dataset.facts.input_shapes.values() for size in each}
         if None in sizes or 4 * elements * len(self) > IN_MEMORY:
@@ -126,7 +132,9 @@ class Feed:
         for name, (given, _) in self.inputs.items():
             each = [sample[0][given] for sample in samples]
             if len({one.shape for one in each}) > 1:
-                raise DataProblem("samples of different sizes cannot be in one batch", "bring them to one size, or take `batch 1`")
+                raise DataProblem(
+                    "samples of different sizes cannot be in one batch", "bring them to one size, or take `batch 1`"
+                )
             inputs[name] = self._input(name, np.stack(each))
         return inputs, self._target(np.stack([sample[1] for sample in samples]))
 

@@ -39,7 +39,11 @@ def _take(code: Code, chosen: Chosen, project: Path) -> None:
     if missing or more:
         what = f"{path} has no `{missing[0]}`" if missing else f"the network has no `{more[0]}`, which is in {path}"
         count = len(missing) + len(more) - 1
-        raise TrainProblem("weights-differ", what + (f" (and {count} more differ)" if count else ""), "name parts to leave out: except=…")
+        raise TrainProblem(
+            "weights-differ",
+            what + (f" (and {count} more differ)" if count else ""),
+            "name parts to leave out: except=…",
+        )
     with torch.no_grad():
         for key in sorted(wanted):
             if state[key].shape != given[key].shape:

@@ -20,8 +20,8 @@ from specc.train import program as programs
 from specc.train import report as reports
 from specc.train import runs
 from specc.train.checkpoint import load_best
-from specc.train.events import Event, Finished, Report, Started, silent
 from specc.train.evaluate import figures
+from specc.train.events import Event, Finished, Report, Started, silent
 from specc.train.loop import Loop
 from specc.train.problem import TrainProblem
 from specc.train.runs import Run
@@ -92,7 +92,9 @@ def _run(book: _Book, code: programs.Code, samples: Samples, resumed: bool, stop
     book.write("running", {})
     parts = (len(samples.parts.train), len(samples.parts.validation), len(samples.parts.test))
     count = sum(each.numel() for each in code.module.parameters())
-    book.say(Started(code.model.name, folder, book.device, count, parts, code.program.epochs, loop.state.epoch, loop.steps))
+    book.say(
+        Started(code.model.name, folder, book.device, count, parts, code.program.epochs, loop.state.epoch, loop.steps)
+    )
     try:
         if not resumed:
             loop.save()
@@ -115,7 +117,8 @@ def _close(book: _Book, code: programs.Code, samples: Samples, loop: Loop, reaso
     shown = None
     if not interrupted:
         load_best(book.folder / runs.BEST, code.module, best)
-        results, shown = figures(code, samples.feed, samples.parts.test if len(samples.parts.test) else samples.parts.train)
+        if len(samples.parts.test):
+            results, shown = figures(code, samples.feed, samples.parts.test)
     book.write("interrupted" if interrupted else "finished", results, epoch=loop.state.epoch, best_epoch=best)
     facts = samples.facts
     page = reports.page(code, loop.rows, results, shown, facts.class_names, best, reason)
@@ -205,5 +208,3 @@ def _relative(project: Path, folder: Path) -> str:
         return Path(os.path.relpath(project.resolve(), folder.resolve())).as_posix()
     except ValueError:  # another drive on Windows
         return project.resolve().as_posix()
-
-

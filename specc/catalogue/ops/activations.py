@@ -9,6 +9,7 @@ from specc.catalogue.arguments import Axis, Flag, KeywordOnly, Real, choice
 from specc.catalogue.axes import UNSAID, chosen_axis, reach_along
 from specc.catalogue.entry import Case, Wrong
 from specc.catalogue.op import Op, Reach, TensorType, WeightedOp, WeightSpec
+from specc.catalogue.ops.cases import at_every_rank
 from specc.code.nodes import call
 
 if TYPE_CHECKING:
@@ -53,11 +54,7 @@ class Relu(Activation):
 
     name = "relu"
     layer, function, node = "nn.ReLU", "F.relu", "Relu"
-    cases = (
-        Case("relu", "[4] -> [4]"),
-        Case("relu", "[4, H, W] -> [4, H, W]"),
-        Case("relu", "[2, 3, 4, 5] -> [2, 3, 4, 5]"),
-    )
+    cases = at_every_rank("relu")
 
 
 class Relu6(Activation):
@@ -65,7 +62,7 @@ class Relu6(Activation):
 
     name = "relu6"
     layer, function, node = "nn.ReLU6", "F.relu6", "Clip"
-    cases = (Case("relu6", "[4, 6] -> [4, 6]"),)
+    cases = at_every_rank("relu6")
 
     def onnx(self, g: OnnxGraph, *x: OnnxValue, **named: OnnxValue) -> OnnxValue:
         found: OnnxValue = g.node(self.node, *x, g.constant(0.0), g.constant(6.0))
@@ -77,7 +74,7 @@ class LeakyRelu(Activation):
 
     name = "leaky_relu"
     layer, function, node = "nn.LeakyReLU", "F.leaky_relu", "LeakyRelu"
-    cases = (Case("leaky_relu", "[4, 6] -> [4, 6]"), Case("leaky_relu(0.2)", "[4, H, W] -> [4, H, W]"))
+    cases = (*at_every_rank("leaky_relu"), Case("leaky_relu(0.2)", "[4, H, W] -> [4, H, W]"))
 
     slope: Real = 0.01
     """The slope below 0."""
@@ -94,7 +91,7 @@ class Elu(Activation):
 
     name = "elu"
     layer, function, node = "nn.ELU", "F.elu", "Elu"
-    cases = (Case("elu", "[4, 6] -> [4, 6]"), Case("elu(0.5)", "[4, H, W] -> [4, H, W]"))
+    cases = (*at_every_rank("elu"), Case("elu(0.5)", "[4, H, W] -> [4, H, W]"))
 
     alpha: Real = 1
     """What it tends to far below 0, negated."""
@@ -111,7 +108,7 @@ class Gelu(Activation):
 
     name = "gelu"
     layer, function, node = "nn.GELU", "F.gelu", "Gelu"
-    cases = (Case("gelu", "[4, 6] -> [4, 6]"), Case("gelu(approximate=true)", "[4, H, W] -> [4, H, W]"))
+    cases = (*at_every_rank("gelu"), Case("gelu(approximate=true)", "[4, H, W] -> [4, H, W]"))
 
     _: KeywordOnly
     approximate: Flag = False
@@ -128,7 +125,7 @@ class Silu(Activation):
 
     name = "silu"
     layer, function = "nn.SiLU", "F.silu"
-    cases = (Case("silu", "[4, H, W] -> [4, H, W]"),)
+    cases = at_every_rank("silu")
 
     def onnx(self, g: OnnxGraph, *x: OnnxValue, **named: OnnxValue) -> OnnxValue:
         found: OnnxValue = g.node("Mul", *x, g.node("Sigmoid", *x))
@@ -142,7 +139,7 @@ class Sigmoid(Activation):
     makes = "probability"
     undone = True
     layer, function, node = "nn.Sigmoid", "torch.sigmoid", "Sigmoid"
-    cases = (Case("sigmoid", "[1] -> [1]"), Case("sigmoid", "[4, H, W] -> [4, H, W]"))
+    cases = at_every_rank("sigmoid")
 
 
 class Tanh(Activation):
@@ -150,7 +147,7 @@ class Tanh(Activation):
 
     name = "tanh"
     layer, function, node = "nn.Tanh", "torch.tanh", "Tanh"
-    cases = (Case("tanh", "[4] -> [4]"), Case("tanh", "[6, 28, 28] -> [6, 28, 28]"))
+    cases = at_every_rank("tanh")
 
 
 class Hardswish(Activation):
@@ -158,7 +155,7 @@ class Hardswish(Activation):
 
     name = "hardswish"
     layer, function, node = "nn.Hardswish", "F.hardswish", "HardSwish"
-    cases = (Case("hardswish", "[4, 6] -> [4, 6]"),)
+    cases = at_every_rank("hardswish")
 
 
 class Hardsigmoid(Activation):
@@ -167,7 +164,7 @@ class Hardsigmoid(Activation):
     name = "hardsigmoid"
     makes = "probability"
     layer, function, node = "nn.Hardsigmoid", "F.hardsigmoid", "HardSigmoid"
-    cases = (Case("hardsigmoid", "[4, 6] -> [4, 6]"),)
+    cases = at_every_rank("hardsigmoid")
 
     def attributes(self) -> Mapping[str, Any]:
         return {"alpha": 1 / 6, "beta": 0.5}
@@ -178,7 +175,7 @@ class Softplus(Activation):
 
     name = "softplus"
     layer, function, node = "nn.Softplus", "F.softplus", "Softplus"
-    cases = (Case("softplus", "[4, 6] -> [4, 6]"),)
+    cases = at_every_rank("softplus")
 
 
 class Mish(Activation):
@@ -186,7 +183,7 @@ class Mish(Activation):
 
     name = "mish"
     layer, function, node = "nn.Mish", "F.mish", "Mish"
-    cases = (Case("mish", "[4, 6] -> [4, 6]"),)
+    cases = at_every_rank("mish")
 
 
 class Identity(Activation):
@@ -196,7 +193,7 @@ class Identity(Activation):
     makes, moves = "", True
     dtypes = ("float", "int", "bool")
     layer, node = "nn.Identity", "Identity"
-    cases = (Case("identity", "[4] -> [4]"), Case("identity", "[4, H, W] -> [4, H, W]"))
+    cases = at_every_rank("identity")
 
     def torch(self, t: TorchContext, *x: TorchValue, **named: TorchValue) -> Expression:
         return x[0].node
@@ -213,6 +210,7 @@ class Softmax(Activation):
         Case("softmax", "[10] -> [10]"),
         Case("softmax", "[4, H, W] -> [4, H, W]"),
         Case("softmax(axis=-1)", "[T, 8] -> [T, 8]"),
+        Case("softmax(axis=depth)", "[2, D, 4, 5] -> [2, D, 4, 5]"),
         Wrong("linear(4) -> softmax", "[3, 8]", "softmax-axis"),
         Wrong("softmax(axis=2)", "[3, 8]", "no-such-axis", at="axis"),
     )
@@ -248,6 +246,7 @@ class LogSoftmax(Softmax):
     cases = (
         Case("log_softmax", "[10] -> [10]"),
         Case("log_softmax(axis=channels)", "[4, H, W] -> [4, H, W]"),
+        Case("log_softmax(axis=-1)", "[2, 3, 4, W] -> [2, 3, 4, W]"),
         Wrong("linear(4) -> log_softmax", "[3, 8]", "softmax-axis"),
     )
 
@@ -261,6 +260,8 @@ class Prelu(WeightedOp):
         Case("prelu", "[4, 6, 6] -> [4, 6, 6]", params=1),
         Case("prelu(per=channel)", "[4, H, W] -> [4, H, W]", params=4),
         Case("prelu(per=channel, start=0.1)", "[8] -> [8]", params=8),
+        Case("prelu(per=channel)", "[C, L] -> [C, L]", params="C"),
+        Case("prelu(per=channel)", "[2, 3, H, W] -> [2, 3, H, W]", params=2),
         Wrong('prelu(per="pixel")', "[4, 6]", "bad-argument", at="per"),
     )
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from specc.catalogue.arguments import KeywordOnly, Real, optional
 from specc.catalogue.axes import broadcast, broadcast_rules
 from specc.catalogue.entry import Case, Misfit, Wrong
 from specc.catalogue.op import Dtype, Op, Rule, TensorType
+from specc.catalogue.ops.cases import between
 from specc.code.nodes import Binary, compare, method, value
 
 if TYPE_CHECKING:
@@ -80,12 +81,12 @@ class Elementwise(Op):
 
     def torch(self, t: TorchContext, *x: TorchValue, **named: TorchValue) -> Expression:
         rank = max(each.type.rank for each in x)
-        sides = [aligned(t, each, rank) for each in x]
-        if self.left is not None:
-            sides.insert(0, value(self.left))
-        if self.right is not None:
-            sides.append(value(self.right))
-        return self.written(*sides)
+        return self.written(*self.with_number([aligned(t, each, rank) for each in x], value))
+
+    def with_number(self, sides: list[Any], made: Callable[[float], Any]) -> list[Any]:
+        """Both sides in their order, where one of them is a number that is yet to be made."""
+        left = [] if self.left is None else [made(self.left)]
+        return [*left, *sides, *([] if self.right is None else [made(self.right)])]
 
     def written(self, left: Expression, right: Expression) -> Expression:
         """The operation in Python, where most signs are the same."""
@@ -95,11 +96,7 @@ class Elementwise(Op):
         kinds = [each.type for each in x]
         dtype, rank = self.works_in(*kinds), max(each.rank for each in kinds)
         sides = [aligned_onnx(g, each, rank, dtype) for each in x]
-        if self.left is not None:
-            sides.insert(0, g.constant(self.left, dtype))
-        if self.right is not None:
-            sides.append(g.constant(self.right, dtype))
-        found: OnnxValue = g.node(self.node, *sides)
+        found: OnnxValue = g.node(self.node, *self.with_number(sides, lambda number: g.constant(number, dtype)))
         return found
 
 
@@ -119,7 +116,10 @@ class Add(Arithmetic):
     operator = "+"
     node = "Add"
     cases = (
+        *between("+"),
         Case("a + input", "[4, 6, 6] -> [4, 6, 6]", given="a: relu"),
+        Case("x + y", "[4, H, W]; int [4, H, W] -> [4, H, W]"),
+        Case("x + y", "[4, 5]; [] -> [4, 5]"),
         Case("a + 1", "[4] -> [4]", given="a: relu"),
         Case("a + input", "[4, H, W] -> [4, H, W]", given="a: relu"),
         Case("a + global_avgpool(input)[0]", "[4, 6, 6] -> [4, 6, 6]", given="a: relu"),
@@ -135,10 +135,20 @@ class Subtract(Arithmetic):
     operator = "-"
     node = "Sub"
     cases = (
+        *between("-"),
         Case("1 - input", "[4, 6] -> [4, 6]"),
+        Case("1 - input", "bool [T] -> int [T]"),
+        Case("x - y", "[4, 6]; bool [4, 6] -> [4, 6]"),
         Case("input - 0.5", "[2, 3, 4, 5] -> [2, 3, 4, 5]"),
         Wrong("input - input[1:]", "[4]", "shape-mismatch"),
     )
+
+    def torch(self, t: TorchContext, *x: TorchValue, **named: TorchValue) -> Expression:
+        """PyTorch subtracts no true and false: they are made numbers first."""
+        rank = max(each.type.rank for each in x)
+        sides = [aligned(t, each, rank) for each in x]
+        sides = [method(n, "long") if each.type.dtype == "bool" else n for n, each in zip(sides, x, strict=True)]
+        return self.written(*self.with_number(sides, value))
 
 
 class Multiply(Arithmetic):
@@ -148,7 +158,9 @@ class Multiply(Arithmetic):
     operator = "*"
     node = "Mul"
     cases = (
+        *between("*"),
         Case("1.7159 * input", "[6, 28, 28] -> [6, 28, 28]"),
+        Case("x * y", "[4, T]; bool [1, T] -> [4, T]"),
         Case("gate * input", "[6, H, W] -> [6, H, W]", given="gate: mean(input, axis=[1, 2], keep=true)"),
         Wrong("input * input[:3]", "[4, 6, 6]", "shape-mismatch"),
     )
@@ -161,7 +173,9 @@ class Divide(Arithmetic):
     operator = "/"
     node = "Div"
     cases = (
+        *between("/"),
         Case("input / 2", "[4, 6] -> [4, 6]"),
+        Case("input / 2", "int [4, 6] -> [4, 6]"),
         Case("1 / input", "[T] -> [T]"),
         Wrong("input / input[:3]", "[4]", "shape-mismatch"),
     )
@@ -177,7 +191,9 @@ class Power(Arithmetic):
     operator = "**"
     node = "Pow"
     cases = (
+        *between("**"),
         Case("input ** 2", "[4, 6] -> [4, 6]"),
+        Case("input ** 2", "int [4, W] -> int [4, W]"),
         Case("2.0 ** input", "[4, 6, 6] -> [4, 6, 6]"),
         Wrong("input ** input[:3]", "[4]", "shape-mismatch"),
     )
@@ -198,40 +214,64 @@ class Comparison(Elementwise):
         return compare(left, self.operator, right)
 
 
-class Less(Comparison):
+class Order(Comparison):
+    """One of smaller and larger; false comes before true."""
+
+    def works_in(self, *x: TensorType) -> Dtype:
+        found = super().works_in(*x)
+        return "int" if found == "bool" else found
+
+
+class Less(Order):
     """Whether the left element is smaller."""
 
     name = "less"
     operator = "<"
     node = "Less"
-    cases = (Case("input < 0.5", "[4, 6] -> [4, 6]"), Wrong("input < input[:3]", "[4]", "shape-mismatch"))
+    cases = (
+        *between("<", made="bool"),
+        Case("input < 0.5", "[4, 6] -> bool [4, 6]"),
+        Wrong("input < input[:3]", "[4]", "shape-mismatch"),
+    )
 
 
-class LessEqual(Comparison):
+class LessEqual(Order):
     """Whether the left element is smaller or equal."""
 
     name = "less_equal"
     operator = "<="
     node = "LessOrEqual"
-    cases = (Case("input <= 0.5", "[4, 6] -> [4, 6]"), Wrong("input <= input[:3]", "[4]", "shape-mismatch"))
+    cases = (
+        *between("<=", made="bool"),
+        Case("input <= 0.5", "[4, 6] -> bool [4, 6]"),
+        Wrong("input <= input[:3]", "[4]", "shape-mismatch"),
+    )
 
 
-class Greater(Comparison):
+class Greater(Order):
     """Whether the left element is larger."""
 
     name = "greater"
     operator = ">"
     node = "Greater"
-    cases = (Case("0 > input", "[4, 6, 6] -> [4, 6, 6]"), Wrong("input > input[:3]", "[4]", "shape-mismatch"))
+    cases = (
+        *between(">", made="bool"),
+        Case("0 > input", "[4, 6, 6] -> bool [4, 6, 6]"),
+        Wrong("input > input[:3]", "[4]", "shape-mismatch"),
+    )
 
 
-class GreaterEqual(Comparison):
+class GreaterEqual(Order):
     """Whether the left element is larger or equal."""
 
     name = "greater_equal"
     operator = ">="
     node = "GreaterOrEqual"
-    cases = (Case("input >= 0", "[H] -> [H]"), Wrong("input >= input[:3]", "[4]", "shape-mismatch"))
+    cases = (
+        *between(">=", made="bool"),
+        Case("input >= 0", "[H] -> bool [H]"),
+        Wrong("input >= input[:3]", "[4]", "shape-mismatch"),
+    )
 
 
 class Equal(Comparison):
@@ -240,7 +280,11 @@ class Equal(Comparison):
     name = "equal"
     operator = "=="
     node = "Equal"
-    cases = (Case("input == 0", "[4, 6] -> [4, 6]"), Wrong("input == input[:3]", "[4]", "shape-mismatch"))
+    cases = (
+        *between("==", made="bool"),
+        Case("input == 0", "[4, 6] -> bool [4, 6]"),
+        Wrong("input == input[:3]", "[4]", "shape-mismatch"),
+    )
 
 
 class NotEqual(Comparison):
@@ -249,7 +293,11 @@ class NotEqual(Comparison):
     name = "not_equal"
     operator = "!="
     node = "Equal"
-    cases = (Case("input != 0", "[4, 6] -> [4, 6]"), Wrong("input != input[:3]", "[4]", "shape-mismatch"))
+    cases = (
+        *between("!=", made="bool"),
+        Case("input != 0", "[4, 6] -> bool [4, 6]"),
+        Wrong("input != input[:3]", "[4]", "shape-mismatch"),
+    )
 
     def onnx(self, g: OnnxGraph, *x: OnnxValue, **named: OnnxValue) -> OnnxValue:
         found: OnnxValue = g.node("Not", super().onnx(g, *x, **named))

@@ -100,6 +100,9 @@ class Embedding(WeightedOp):
     cases = (
         Case("argmax(axis=0) -> embedding(100, 8)", "[5, T] -> [T, 8]", params=800),
         Case("argmax(axis=0) -> embedding(10, 4, padding=0)", "[10] -> [4]", params=40),
+        Case("embedding(10, 4)", "int [T] -> [T, 4]", params=40),
+        Case("embedding(10, 4)", "int [3, T] -> [3, T, 4]", params=40),
+        Case("embedding(10, 4)", "int [3, H, W] -> [3, H, W, 4]", params=40),
         Wrong("embedding(10, 4)", "[10]", "wrong-dtype"),
         Wrong("argmax -> embedding(10, 4, padding=10)", "[5]", "bad-argument", at="padding"),
     )
@@ -144,6 +147,9 @@ class Matmul(Op):
     cases = (
         Case("matmul(input, input)", "[4, 4] -> [4, 4]", macs=64),
         Case("matmul(input, transpose(input, -1, -2))", "[2, T, 8] -> [2, T, T]", macs="16*T**2"),
+        Case("matmul(x, y)", "[T, 4]; [4, 3] -> [T, 3]", macs="12*T"),
+        Case("matmul(x, y)", "[2, 3, T, 4]; [1, 3, 4, 5] -> [2, 3, T, 5]", macs="120*T"),
+        Case("matmul(input, w)", "[6] -> [4]", params=24, macs=24, given="parameter w: [6, 4], init=normal"),
         Wrong("matmul(input, input)", "[4, 5]", "shape-mismatch"),
         Wrong("matmul(input, input[0])", "[2, 4, 4]", "shape-mismatch"),
         Wrong("matmul(input, input)", "[4]", "shape-mismatch"),

@@ -76,6 +76,8 @@ class Stack(Op):
     cases = (
         Case("stack(input, input)", "[4, 6] -> [2, 4, 6]"),
         Case("stack(input, input, axis=-1)", "[4, W] -> [4, W, 2]"),
+        Case("stack(x, y, z)", "[T]; [T]; [T] -> [3, T]"),
+        Case("stack(x, y, axis=1)", "[3, H, W]; [3, H, W] -> [3, 2, H, W]"),
         Wrong("stack(input, input[:2])", "[4, 6]", "shape-mismatch"),
     )
 

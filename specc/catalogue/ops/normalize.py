@@ -10,6 +10,8 @@ from specc.catalogue.axes import shape as spelled
 from specc.catalogue.entry import Case, Misfit, Wrong
 from specc.catalogue.op import EVERYTHING, Op, Rule, TensorType, WeightedOp, WeightSpec
 from specc.code.nodes import Expression, call, value
+from specc.sizes.conditions import Compare
+from specc.sizes.dim import Dim, product
 
 if TYPE_CHECKING:
     from specc.catalogue.lowering import OnnxGraph, OnnxValue, TorchContext, TorchValue
@@ -41,10 +43,12 @@ class BatchNorm(WeightedOp):
         Case("batchnorm", "[8, D, H, W] -> [8, D, H, W]", 16),
         Case("batchnorm(affine=false)", "[8, 4, 4] -> [8, 4, 4]", 0),
         Case("batchnorm(track=false)", "[8, H, 4] -> [8, H, 4]", 16),
-        Case("batchnorm(affine=false, track=false)", "[8] -> [8]", 0),
+        Case("batchnorm(affine=false, track=false)", "[8, L] -> [8, L]", 0),
         Case("batchnorm", "[C, 4] -> [C, 4]", "2*C"),
         Wrong("batchnorm", "[2, 3, 4, 5, 6]", "wrong-rank"),
         Wrong("batchnorm(eps=0)", "[4]", "bad-argument", at="eps"),
+        Wrong("batchnorm(track=false)", "[8]", "bad-argument", at="track"),
+        Wrong("batchnorm(track=false)", "[8, 1, 1]", "bad-argument", at="track"),
     )
 
     def rules(self, x: TensorType) -> Iterable[Rule]:  # type: ignore[override]
@@ -52,7 +56,11 @@ class BatchNorm(WeightedOp):
             raise Misfit(
                 "wrong-rank", f"`{self.name}` takes up to 3 spatial axes; this tensor has shape {spelled(x.shape)}"
             )
-        return ()
+        places = product(x.spatial)
+        if not self.track and (isinstance(places, Dim) or places < 2):
+            message = f"without tracking, one sample of shape {spelled(x.shape)} has a single number per channel"
+            misfit = Misfit("bad-argument", message, "leave `track=false` out", argument="track")
+            yield Rule(Compare(places, ">=", 2) if isinstance(places, Dim) else False, misfit)
 
     def weights(self, x: TensorType) -> Mapping[str, WeightSpec]:  # type: ignore[override]
         c = (x.channels,)

@@ -10,6 +10,7 @@ from specc.catalogue.axes import broadcast, broadcast_rules
 from specc.catalogue.entry import Case, Misfit, Wrong
 from specc.catalogue.op import Op, Rule, TensorType
 from specc.catalogue.ops.arithmetic import aligned, aligned_onnx
+from specc.catalogue.ops.cases import at_every_rank, between
 from specc.code.nodes import Binary, Unary
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class Abs(Pointwise):
     dtypes = ("float", "int")
     function = "torch.abs"
     node = "Abs"
-    cases = (Case("abs", "[4, 6] -> [4, 6]"), Case("abs", "[2, H, W] -> [2, H, W]"))
+    cases = at_every_rank("abs")
 
 
 class Sqrt(Pointwise):
@@ -50,7 +51,7 @@ class Sqrt(Pointwise):
     value = math.sqrt
     function = "torch.sqrt"
     node = "Sqrt"
-    cases = (Case("sqrt", "[4] -> [4]"), Case("abs -> sqrt", "[2, 3, 4] -> [2, 3, 4]"))
+    cases = (*at_every_rank("sqrt"), Case("abs -> sqrt", "[2, 3, 4] -> [2, 3, 4]"))
 
 
 class Exp(Pointwise):
@@ -60,7 +61,7 @@ class Exp(Pointwise):
     value = math.exp
     function = "torch.exp"
     node = "Exp"
-    cases = (Case("exp", "[4, 6] -> [4, 6]"), Case("exp", "[H] -> [H]"))
+    cases = at_every_rank("exp")
 
 
 class Log(Pointwise):
@@ -70,7 +71,7 @@ class Log(Pointwise):
     value = math.log
     function = "torch.log"
     node = "Log"
-    cases = (Case("log", "[4] -> [4]"), Case("exp -> log", "[4, 6, 6] -> [4, 6, 6]"))
+    cases = (*at_every_rank("log"), Case("exp -> log", "[4, 6, 6] -> [4, 6, 6]"))
 
 
 class Sign(Pointwise):
@@ -80,7 +81,7 @@ class Sign(Pointwise):
     dtypes = ("float", "int")
     function = "torch.sign"
     node = "Sign"
-    cases = (Case("sign", "[4, 6] -> [4, 6]"),)
+    cases = (*at_every_rank("sign"), Case("sign", "int [4, T] -> int [4, T]"))
 
 
 class Negate(Pointwise):
@@ -90,7 +91,7 @@ class Negate(Pointwise):
     operator = "-x"  # the sign before one operand; "-" is the sign between two
     dtypes = ("float", "int")
     node = "Neg"
-    cases = (Case("-input", "[4, 6] -> [4, 6]"), Case("-input", "[2, H, W] -> [2, H, W]"))
+    cases = (*at_every_rank("-input"), Case("-input", "int [T] -> int [T]"))
 
     def torch(self, t: TorchContext, *x: TorchValue, **named: TorchValue) -> Expression:
         return Unary("-", x[0].node)
@@ -103,7 +104,12 @@ class Not(Pointwise):
     operator = "not"
     dtypes = ("bool",)
     node = "Not"
-    cases = (Case("not (input > 0)", "[4, 6] -> [4, 6]"), Wrong("not input", "[4, 6]", "wrong-dtype"))
+    cases = (
+        Case("not (input > 0)", "[4, 6] -> bool [4, 6]"),
+        Case("not input", "bool [T] -> bool [T]"),
+        Case("not input", "bool [4, H, W] -> bool [4, H, W]"),
+        Wrong("not input", "[4, 6]", "wrong-dtype"),
+    )
 
     def torch(self, t: TorchContext, *x: TorchValue, **named: TorchValue) -> Expression:
         return Unary("~", x[0].node)
@@ -145,7 +151,8 @@ class And(Logic):
     sign = "&"
     node = "And"
     cases = (
-        Case("input > 0 and input < 1", "[4, 6] -> [4, 6]"),
+        *between("and", made="bool", taken="bool"),
+        Case("input > 0 and input < 1", "[4, 6] -> bool [4, 6]"),
         Wrong("input > 0 and input[:2] > 0", "[4, 6]", "shape-mismatch"),
         Wrong("input and input", "[4, 6]", "wrong-dtype"),
     )
@@ -159,6 +166,7 @@ class Or(Logic):
     sign = "|"
     node = "Or"
     cases = (
-        Case("input < 0 or input > 1", "[4, H, W] -> [4, H, W]"),
+        *between("or", made="bool", taken="bool"),
+        Case("input < 0 or input > 1", "[4, H, W] -> bool [4, H, W]"),
         Wrong("input > 0 or input[:2] > 0", "[4, 6]", "shape-mismatch"),
     )

@@ -91,6 +91,8 @@ class Rearrange(Reorder):
         Case('rearrange("c h w -> (h w) c")', "[4, H, W] -> [H*W, 4]"),
         Case('rearrange("(heads d) -> heads d", heads=4)', "[64] -> [4, 16]"),
         Case('rearrange("c 1 w -> w c")', "[4, 1, W] -> [W, 4]"),
+        Case('rearrange("c t (h w) -> t c h w", h=2)', "[3, T, 8] -> [T, 3, 2, 4]"),
+        Case('rearrange("c d h w -> d (c h) w")', "[2, D, 3, W] -> [D, 6, W]"),
         Wrong('rearrange("c (h p) -> c h p", p=4)', "[3, 6]", "reshape-size", at="pattern"),
         Wrong('rearrange("c h -> c")', "[3, 6]", "bad-pattern", at="pattern"),
         Wrong('rearrange("c h w -> w h c")', "[3, 6]", "bad-pattern", at="pattern"),

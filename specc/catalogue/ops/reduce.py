@@ -92,6 +92,8 @@ class Sum(Reduction):
         Case("sum(axis=0)", "[4, H, W] -> [H, W]"),
         Case("sum(axis=[0, 1], keep=true)", "[4, 6] -> [1, 1]"),
         Case("sum(input, a, input)", "[4, H, W] -> [4, H, W]", given="a: relu"),
+        Case("sum(x, y, z)", "[4, H, W]; int [1, H, W]; [4, 1, W] -> [4, H, W]"),
+        Case("sum(axis=width)", "bool [4, H, 5] -> int [4, H]"),
         Wrong("sum(input, input[1:])", "[4, 6]", "shape-mismatch"),
         Wrong("sum(axis=2)", "[4, 6]", "no-such-axis", at="axis"),
     )
@@ -265,9 +267,9 @@ class Argmax(Place):
     name = "argmax"
     method, node = "argmax", "ArgMax"
     cases = (
-        Case("argmax", "[10] -> []"),
-        Case("argmax", "[4, H, W] -> [H, W]"),
-        Case("argmax(axis=-1)", "[T, 8] -> [T]"),
+        Case("argmax", "[10] -> int []"),
+        Case("argmax", "[4, H, W] -> int [H, W]"),
+        Case("argmax(axis=-1)", "[T, 8] -> int [T]"),
         Wrong("linear(4) -> argmax", "[3, 8]", "softmax-axis"),
     )
 
@@ -277,4 +279,9 @@ class Argmin(Place):
 
     name = "argmin"
     method, node = "argmin", "ArgMin"
-    cases = (Case("argmin", "[10] -> []"), Wrong("argmin(axis=1)", "[4]", "no-such-axis", at="axis"))
+    cases = (
+        Case("argmin", "[10] -> int []"),
+        Case("argmin(axis=length)", "[4, L] -> int [4]"),
+        Case("argmin", "int [4, H, W] -> int [H, W]"),
+        Wrong("argmin(axis=1)", "[4]", "no-such-axis", at="axis"),
+    )

@@ -81,6 +81,7 @@ class Reshape(Reorder):
     cases = (
         Case("reshape([4, 4, 4])", "[64] -> [4, 4, 4]"),
         Case("reshape([64])", "[4, 4, 4] -> [64]"),
+        Case("reshape([6, input.width])", "[2, 3, W] -> [6, W]"),
         Case("reshape([2, input.features // 2])", "[F] -> [2, F//2]"),
         Case("reshape([input.height * input.width, 4])", "[4, H, W] -> [H*W, 4]"),
         Wrong("reshape([5, 5])", "[24]", "reshape-size", at="shape"),
@@ -124,6 +125,8 @@ class Squeeze(Op):
     cases = (
         Case("squeeze(0)", "[1, H, W] -> [H, W]"),
         Case("squeeze(-1)", "[4, 6, 1] -> [4, 6]"),
+        Case("squeeze(1)", "[T, 1] -> [T]"),
+        Case("squeeze(depth)", "[2, 1, H, 4] -> [2, H, 4]"),
         Wrong("squeeze(1)", "[4, 6]", "shape-mismatch", at="axis"),
         Wrong("squeeze(width)", "[4, 1]", "no-such-axis", at="axis"),
     )
@@ -157,6 +160,7 @@ class Expand(Op):
     cases = (
         Case("expand([3, 8, 8])", "[3, 1, 1] -> [3, 8, 8]"),
         Case("expand([4, input.length])", "[1, L] -> [4, L]"),
+        Case("expand([2, 3, 4, input.width])", "[2, 1, 4, W] -> [2, 3, 4, W]"),
         Wrong("expand([4, 6])", "[3, 6]", "shape-mismatch", at="shape"),
         Wrong("expand([4])", "[1, 1]", "shape-mismatch", at="shape"),
     )
@@ -238,6 +242,8 @@ class Permute(Reorder):
     cases = (
         Case("permute(1, 2, 0)", "[4, H, W] -> [H, W, 4]"),
         Case("permute(width, height, channels)", "[4, 6, 8] -> [8, 6, 4]"),
+        Case("permute(1, 0)", "[4, T] -> [T, 4]"),
+        Case("permute(0, 3, 1, 2)", "[2, D, 4, W] -> [2, W, D, 4]"),
         Wrong("permute(1, 0)", "[4, 6, 8]", "bad-argument"),
         Wrong("permute(1, 1)", "[4, 6]", "bad-argument"),
     )

@@ -1,4 +1,4 @@
-"""Losses: what training makes small. Each is written as PyTorch code on the scores before the head, where there is one."""
+"""Losses: what training makes small, each as PyTorch code on the scores before the head, where there is one."""
 
 from __future__ import annotations
 
@@ -38,7 +38,9 @@ class CrossEntropy(Loss):
         if self.smoothing:
             words["label_smoothing"] = float(self.smoothing)
         scores = output if at == 1 else method(output, "movedim", at, 1)
-        return _reduced(self, "F.cross_entropy", scores, method(target, "long") if facing.target == "classes" else target, words)
+        return _reduced(
+            self, "F.cross_entropy", scores, method(target, "long") if facing.target == "classes" else target, words
+        )
 
 
 class BinaryCrossEntropy(Loss):
@@ -77,7 +79,7 @@ class MeanAbsoluteError(Loss):
 
 
 class Huber(Loss):
-    """Half the square of the difference where it is below `delta`, and growing like `delta` times it above (Huber 1964)."""
+    """Half the square of a difference below `delta`; above it grows like `delta` times the difference (Huber 1964)."""
 
     name = "huber"
     targets = ("real", "image")

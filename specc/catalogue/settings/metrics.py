@@ -70,7 +70,7 @@ class MeanAbsoluteErrorMetric(Metric):
 
 
 class R2(Metric):
-    """1 minus the squared error over the variance of the target, each number of the output for itself, then the mean."""
+    """1 minus squared error over variance of the target, each number of the output for itself, then the mean."""
 
     name = "r2"
     runs = "specc.train.metrics:R2"
@@ -82,4 +82,5 @@ class Confusion(Metric):
 
     name = "confusion"
     runs = "specc.train.metrics:Confusion"
+    column = False
     targets = _CLASSES

@@ -10,7 +10,9 @@ from specc.catalogue.entry import Misfit
 from specc.catalogue.setting import Optimizer
 from specc.code.nodes import Expression, call
 
-_Betas = Annotated[tuple[float, float], Kind("a list of two numbers from 0 up to, but not including, 1", items(real(ge=0, lt=1), 2, 2))]
+_Betas = Annotated[
+    tuple[float, float], Kind("a list of two numbers from 0 up to, but not including, 1", items(real(ge=0, lt=1), 2, 2))
+]
 
 
 class Sgd(Optimizer):

@@ -35,7 +35,9 @@ class Scale(PrepareSetting):
     def refusals(self) -> Iterable[Misfit]:
         low, high = getattr(self, "from")
         if low == high:
-            yield Misfit("bad-argument", f"there is nothing between {low} and {high}", "give two bounds", argument="from")
+            yield Misfit(
+                "bad-argument", f"there is nothing between {low} and {high}", "give two bounds", argument="from"
+            )
 
     def keywords(self) -> Mapping[str, Any]:
         return {"source": getattr(self, "from"), "onto": self.to}
@@ -58,7 +60,9 @@ class Normalize(PrepareSetting):
     def refusals(self) -> Iterable[Misfit]:
         if self.per == "volume":
             help = "per=channel, per=feature and per=all are there"
-            yield Misfit("unsupported-setting", "`normalize(per=volume)` is not yet there in this version", help, argument="per")
+            yield Misfit(
+                "unsupported-setting", "`normalize(per=volume)` is not yet there in this version", help, argument="per"
+            )
         mean, std = _listed(self.mean), _listed(self.std)
         if len(mean) != len(std):
             message = f"`normalize` needs as many means as standard deviations, not {len(mean)} and {len(std)}"

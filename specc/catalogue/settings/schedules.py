@@ -53,7 +53,9 @@ class Cosine(Schedule):
     """The rate at the end."""
 
     def lower(self, base: Expression, epoch: Expression, epochs: float) -> Expression:
-        wave = binary("+", 1, call("math.cos", binary("/", binary("*", dotted("math.pi"), epoch), value(max(epochs, 1)))))
+        wave = binary(
+            "+", 1, call("math.cos", binary("/", binary("*", dotted("math.pi"), epoch), value(max(epochs, 1))))
+        )
         if not self.to:
             return binary("/", binary("*", base, wave), 2)
         return binary("+", float(self.to), binary("/", binary("*", binary("-", base, float(self.to)), wave), 2))
@@ -74,5 +76,3 @@ class Warmup(Schedule):
     @property
     def takes(self) -> float:
         return self.epochs
-
-

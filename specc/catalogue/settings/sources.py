@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from specc.catalogue.arguments import TEXT, Kind, KeywordOnly, Positive, String, choice, items, optional, whole
+from specc.catalogue.arguments import TEXT, KeywordOnly, Kind, Positive, String, choice, items, optional, whole
 from specc.catalogue.entry import Misfit
 from specc.catalogue.setting import Names, SourceSetting
 

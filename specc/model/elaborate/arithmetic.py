@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from specc.model.elaborate.problem import problem
-from specc.sizes.conditions import All, Any as AnyOf, Compare, Not, Predicate
-from specc.sizes.dim import Dim, Size, SizeTooLarge, ceil_div
+from specc.model.elaborate.saying import say
+from specc.model.elaborate.scope import Ratio, Sizes
+from specc.sizes.conditions import All, Compare, Not, Predicate
+from specc.sizes.conditions import Any as AnyOf
+from specc.sizes.dim import Dim, SizeTooLarge, ceil_div
 from specc.text.diagnostics import SpecError
 from specc.text.source import Span
 
@@ -32,22 +34,6 @@ _COMPARE: dict[str, Callable[[Any, Any], Any]] = {
     ">": operator.gt,
     ">=": operator.ge,
 }
-
-
-class Sizes(tuple[Any, ...]):
-    """The sizes of several axes (`x.spatial`, what `*S` binds): arithmetic goes axis by axis."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ratio:
-    """An unknown size over a whole number, before `floor` or `ceil` makes it whole."""
-
-    above: Size
-    below: int
-
-    def __str__(self) -> str:
-        above = str(self.above)
-        return f"{above} / {self.below}" if above.isidentifier() else f"({above}) / {self.below}"
 
 
 def binary(sign: str, left: Any, right: Any, span: Span) -> Any:
@@ -97,7 +83,9 @@ def _number(sign: str, left: Any, right: Any, span: Span) -> Any:
         size, other = (left, right) if isinstance(left, Dim) else (right, left)
         if isinstance(other, float):
             help = "write // for the part that is meant: `C // 2` instead of `0.5 * C`"
-            raise problem("unknown-times-real", span, f"the unknown size `{size}` goes with whole numbers, not with {other}", help)
+            raise problem(
+                "unknown-times-real", span, f"the unknown size `{size}` goes with whole numbers, not with {other}", help
+            )
     value = _PLAIN[sign](left, right)
     if isinstance(value, complex):
         raise problem("bad-arithmetic", span, f"`{left} {sign} {right}` is no real number")
@@ -169,8 +157,6 @@ def _need_numbers(sign: str, left: Any, right: Any, span: Span) -> None:
         if isinstance(each, Ratio):
             raise inexact(each, span)
         if isinstance(each, bool) or not isinstance(each, int | float | Dim):
-            from specc.model.elaborate.evaluate import say
-
             raise problem("not-a-number", span, f"`{sign}` goes with numbers and tensors; this is {say(each)}")
 
 

@@ -63,7 +63,9 @@ class Body:
             message = f"the label `{name}` is used twice in this body"
             if first == span:
                 message = f"the label `{name}` comes again in every round of the loop"
-            raise problem("duplicate-label", span, message, 'give each its own, or number them in a loop: "name{i}"', notes)
+            raise problem(
+                "duplicate-label", span, message, 'give each its own, or number them in a loop: "name{i}"', notes
+            )
         self.taken[name] = span
 
     def child(self, name: str, kind: Any, record: bool) -> Module:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from specc.catalogue.arguments import Kind
 from specc.catalogue.entry import BadArguments, Field
 from specc.catalogue.op import Op
-from specc.model.elaborate.arithmetic import Ratio, inexact
+from specc.model.elaborate.arithmetic import inexact
 from specc.model.elaborate.problem import problem, suggestion
+from specc.model.elaborate.saying import say
 from specc.model.elaborate.scope import (
     LAYERS,
     MISSING,
@@ -19,6 +19,7 @@ from specc.model.elaborate.scope import (
     Later,
     OpLayer,
     OpName,
+    Ratio,
     Scope,
     TensorList,
     TensorRef,
@@ -38,7 +39,10 @@ TYPES: Mapping[str, tuple[str, Any]] = {
     "string": ("a text", lambda value: isinstance(value, str)),
     "list": ("a list", lambda value: isinstance(value, tuple | range)),
     "shape": ("a list of sizes", lambda value: isinstance(value, tuple)),
-    "block": ("a block, an operator or a layer", lambda value: isinstance(value, (BlockValue, OpName, Function, *LAYERS))),
+    "block": (
+        "a block, an operator or a layer",
+        lambda value: isinstance(value, (BlockValue, OpName, Function, *LAYERS)),
+    ),
     "tensor": ("a tensor", lambda value: isinstance(value, TensorRef | TensorList)),
 }
 
@@ -54,8 +58,6 @@ def call(evaluator: Evaluator, node: tree.Call, scope: Scope) -> Any:
         return _function_call(evaluator, target, node, scope)
     if isinstance(target, Builtin):
         return _builtin_call(evaluator, target, node, scope)
-    from specc.model.elaborate.evaluate import say
-
     raise problem("not-callable", node.function.span, f"this cannot be called: it is {say(target)}")
 
 
@@ -159,8 +161,6 @@ def _one_tensor(evaluator: Evaluator, value: Any, argument: tree.Argument) -> An
         return value
     found = _tensors(evaluator, value, argument.value)
     if found is None or len(found) != 1:
-        from specc.model.elaborate.evaluate import say
-
         raise problem("bad-argument", argument.value.span, f"`{argument.name}` must be a tensor; this is {say(value)}")
     return found[0]
 
@@ -191,8 +191,6 @@ def make(
     except BadArguments as error:
         first = error.found[0]
         place = expressions.get(first.argument, node)
-        from specc.model.elaborate.evaluate import say
-
         if first.argument in values:
             given = values[first.argument]
         else:
@@ -202,7 +200,9 @@ def make(
                 raise inexact(each, place.span) from None
         known = kind.fields[first.argument].kind.words if first.argument in kind.fields else ()
         if isinstance(given, Word) and place.span != given.span:
-            raise problem("unknown-name", given.span, f"`{given}` is not known here", suggestion(given, known)) from None
+            raise problem(
+                "unknown-name", given.span, f"`{given}` is not known here", suggestion(given, known)
+            ) from None
         help = suggestion(str(given), known) if isinstance(given, Word) else ""
         raise problem(first.code, place.span, f"{first.message}; this is {say(given)}", help) from None
 
@@ -228,7 +228,9 @@ def _missing(name: str, field: Field, node: tree.Expr) -> Exception:
 
 def unknown_argument(name: str, argument: tree.Argument, known: Mapping[str, Any]) -> Exception:
     span = argument.name_span or argument.span
-    return problem("unknown-argument", span, f"`{name}` has no argument `{argument.name}`", suggestion(argument.name, known))
+    return problem(
+        "unknown-argument", span, f"`{name}` has no argument `{argument.name}`", suggestion(argument.name, known)
+    )
 
 
 def _too_many(kind: type[Op], argument: tree.Argument, places: list[Field]) -> Exception:
@@ -256,7 +258,9 @@ def block_call(evaluator: Evaluator, block: BlockValue, node: tree.Call, scope: 
             if argument.name not in parameters:
                 raise unknown_argument(block.definition.name, argument, parameters)
             parameter = parameters[argument.name]
-            if argument.name in given and argument.name in [each.name for each in node.arguments[: node.arguments.index(argument)]]:
+            if argument.name in given and argument.name in [
+                each.name for each in node.arguments[: node.arguments.index(argument)]
+            ]:
                 raise problem("repeated-argument", argument.span, f"`{argument.name}` is given twice")
         else:
             found = _tensors(evaluator, value, argument.value) if not _wants_block(open_places, plain) else None
@@ -295,8 +299,6 @@ def fitted(owner: str, parameter: tree.Parameter, value: Any, span: Span) -> Any
         return value
     says, fits = TYPES[parameter.type]
     if not fits(value):
-        from specc.model.elaborate.evaluate import say
-
         raise problem("bad-argument", span, f"`{parameter.name}` of `{owner}` must be {says}; this is {say(value)}")
     return value
 
@@ -353,5 +355,3 @@ def _builtin_call(evaluator: Evaluator, function: Builtin, node: tree.Call, scop
     except (ValueError, TypeError, OverflowError, ArithmeticError) as error:
         message = str(error).replace("<lambda>", function.name)
         raise problem("bad-argument", node.span, f"`{function.name}` cannot be computed: {message}") from None
-
-

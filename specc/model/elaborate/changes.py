@@ -53,7 +53,9 @@ def edits(section: tree.Section, overrides: Mapping[str, str], bag: Bag) -> list
                 found += [Edit(at[-1].span, _rewritten(at[-1], key, text)), *(Edit(each.span, "") for each in at[:-1])]
             else:
                 end = section.span.end - 1
-                found.append(Edit(Span(section.span.source, end, end), f"\n    {_rewritten(None, key, text, section.kind)}\n"))
+                found.append(
+                    Edit(Span(section.span.source, end, end), f"\n    {_rewritten(None, key, text, section.kind)}\n")
+                )
         except SpecError as error:
             bag.add(error.diagnostic)
     return found

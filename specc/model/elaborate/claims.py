@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from specc.model.elaborate.arithmetic import binary
-from specc.model.elaborate.evaluate import say
 from specc.model.elaborate.problem import problem, suggestion
+from specc.model.elaborate.saying import say
 from specc.model.elaborate.scope import Scope, TensorRef
 from specc.model.graph import Module
-from specc.sizes.conditions import All, Any as AnyOf, Not, Predicate, Proved, Refuted, decide, describe
+from specc.sizes.conditions import All, Not, Predicate, Proved, Refuted, decide, describe
+from specc.sizes.conditions import Any as AnyOf
 from specc.sizes.dim import Dim, Size, product, substitute
 from specc.syntax import tree
 from specc.text.diagnostics import Diagnostic, SpecError
@@ -65,7 +66,12 @@ class Claims:
         self.check(walk, expects, scope, figures, tuple(result.type.shape))
 
     def check(
-        self, walk: Walk, expects: tuple[tree.Expect, ...], scope: Scope, figures: Figures, shape: tuple[Size, ...] | None
+        self,
+        walk: Walk,
+        expects: tuple[tree.Expect, ...],
+        scope: Scope,
+        figures: Figures,
+        shape: tuple[Size, ...] | None,
     ) -> None:
         """Every claim of these; what does not hold goes into the bag."""
         for expect in expects:
@@ -83,7 +89,13 @@ class Claims:
                     walk.builder.bag.add(found)
 
     def _claim(
-        self, walk: Walk, claim: tree.Claim, scope: Scope, figures: Figures, shape: tuple[Size, ...] | None, at: dict[str, int]
+        self,
+        walk: Walk,
+        claim: tree.Claim,
+        scope: Scope,
+        figures: Figures,
+        shape: tuple[Size, ...] | None,
+        at: dict[str, int],
     ) -> None:
         if claim.name == "valid":
             return _valid(walk, claim, scope)
@@ -127,7 +139,9 @@ def _equal(walk: Walk, stated: Any, actual: Any, claim: tree.Claim) -> bool:
         return True
     if isinstance(answer, Refuted) or getattr(answer, "no", None):
         return False
-    raise problem("undecided-claim", claim.span, f"whether {say_figure(actual)} equals {say_figure(stated)} could not be decided")
+    raise problem(
+        "undecided-claim", claim.span, f"whether {say_figure(actual)} equals {say_figure(stated)} could not be decided"
+    )
 
 
 def _valid(walk: Walk, claim: tree.Claim, scope: Scope) -> None:
@@ -145,7 +159,9 @@ def _valid(walk: Walk, claim: tree.Claim, scope: Scope) -> None:
             continue
         example = getattr(answer, "example", None) or getattr(answer, "no", None)
         if example is None:
-            raise problem("undecided-claim", claim.span, "whether this states exactly the valid sizes could not be decided")
+            raise problem(
+                "undecided-claim", claim.span, "whether this states exactly the valid sizes could not be decided"
+            )
         sizes = ", ".join(f"{name}={size}" for name, size in sorted(example.items())) or "every size"
         message = f"`valid when` is not exact: {sizes} {says}"
         raise problem("expectation-fails", claim.span, message, f"valid exactly when {describe(actual)}")
@@ -155,7 +171,9 @@ def _both(name: str, stated: Any, actual: Any) -> str:
     if name == "shape":
         return f"the shape is {say_figure(actual)}, not {say_figure(stated)}"
     verb = "is" if name == "receptive" else "are"
-    what = {"params": "the parameters", "macs": "the multiply-adds", "receptive": "the receptive field"}.get(name, f"the {name}")
+    what = {"params": "the parameters", "macs": "the multiply-adds", "receptive": "the receptive field"}.get(
+        name, f"the {name}"
+    )
     if name == "trainable":
         what = "the trainable parameters"
     return f"{what} {verb} {say_figure(actual)}, not {say_figure(stated)}"

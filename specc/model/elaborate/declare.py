@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from specc.catalogue.arguments import Initial
 from specc.catalogue.op import TensorType, WeightSpec
-from specc.model.elaborate.evaluate import say
 from specc.model.elaborate.problem import problem, suggestion
+from specc.model.elaborate.saying import say
 from specc.model.elaborate.scope import MISSING, Label, Scope
 from specc.model.graph import Declared, Port
 from specc.sizes.dim import Dim, product, symbol
@@ -24,7 +24,9 @@ def network_input(walk: Walk, node: tree.Input, scope: Scope) -> None:
     """`input image: [3, H, W]`: a tensor, and a symbol for each name that nothing else has."""
     body = walk.body
     if not body.network:
-        raise problem("misplaced-input", node.span, "only a network declares inputs; in a block `input` is what flows in")
+        raise problem(
+            "misplaced-input", node.span, "only a network declares inputs; in a block `input` is what flows in"
+        )
     _not_parameter(walk, node.name, node)
     for item in node.shape.items:
         _bind_symbol(walk, item, body.scope)
@@ -94,7 +96,11 @@ def weight(walk: Walk, node: tree.Weight, scope: Scope) -> None:
     spec = WeightSpec(stored, node.kind, node.dtype, start.name, 0, True, start.arguments, values)
     known = body.module.weights.get(node.name)
     if known is not None and known.shape != spec.shape:
-        raise problem("shared-shape", node.span, f"`{node.name}` was {say(known.shape)} at its first use; here it is {say(stored)}")
+        raise problem(
+            "shared-shape",
+            node.span,
+            f"`{node.name}` was {say(known.shape)} at its first use; here it is {say(stored)}",
+        )
     body.module.weights[node.name] = spec
     if not trainable:
         body.module.frozen.add(node.name)
@@ -114,7 +120,9 @@ def _initial(walk: Walk, argument: tree.Argument, scope: Scope) -> Initial:
         return value
     if str(value) in STARTS:
         return Initial(str(value))
-    raise problem("bad-argument", argument.value.span, f"`init` must be one of {', '.join(STARTS)}; this is {say(value)}")
+    raise problem(
+        "bad-argument", argument.value.span, f"`init` must be one of {', '.join(STARTS)}; this is {say(value)}"
+    )
 
 
 def _values(walk: Walk, node: tree.Weight, scope: Scope, sizes: tuple[Any, ...]) -> tuple[float, ...]:

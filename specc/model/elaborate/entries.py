@@ -62,7 +62,7 @@ class _Given:
 
 
 class Entries:
-    """Makes entries from expressions. `refer` turns an expression that names a tensor into the name of an input or output."""
+    """Makes entries from expressions. `refer` turns one that names a tensor into the name of an input or output."""
 
     def __init__(self, scope: Scope, refer: Refer) -> None:
         self.evaluator = Evaluator()
@@ -75,7 +75,9 @@ class Entries:
             return self.entry(find(node.name, role, node.span), (), node.span)
         if isinstance(node, tree.Call) and isinstance(node.function, tree.Name):
             return self.entry(find(node.function.name, role, node.function.span), node.arguments, node.span)
-        raise problem("bad-setting", node.span, f"a {ROLES[role]} is needed here", f"such as {registry.setting_names(role)[0]}")
+        raise problem(
+            "bad-setting", node.span, f"a {ROLES[role]} is needed here", f"such as {registry.setting_names(role)[0]}"
+        )
 
     def entry(self, kind: type[Setting], arguments: tuple[tree.Argument, ...], span: Span) -> Chosen:
         """The entry with these arguments, validated; raises SpecError at the argument that does not fit."""
@@ -105,7 +107,9 @@ class Entries:
         elif name:
             raise unknown_argument(kind.name, argument, kind.fields)
         elif kind.rest is not None:
-            given.rest.append(_dotted(node) if isinstance(kind.rest, Dotted) else self.evaluator.evaluate(node, self.scope))
+            given.rest.append(
+                _dotted(node) if isinstance(kind.rest, Dotted) else self.evaluator.evaluate(node, self.scope)
+            )
         else:
             raise _too_many(kind, argument, places)
 

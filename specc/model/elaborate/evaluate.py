@@ -2,43 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from specc.catalogue import registry
 from specc.catalogue.arguments import Initial
-from specc.catalogue.op import TensorType
 from specc.model.elaborate import arithmetic, calls
-from specc.model.elaborate.arithmetic import Sizes
+from specc.model.elaborate.members import member
 from specc.model.elaborate.problem import Silent, exhausted, problem, suggestion
+from specc.model.elaborate.saying import say
 from specc.model.elaborate.scope import (
     LAYERS,
     LOST,
     MISSING,
-    BlockValue,
     Builtin,
-    Function,
     GroupLayer,
     Label,
     Later,
     OpName,
     Scope,
+    Sizes,
     TensorList,
     TensorRef,
     WeightRef,
     Word,
 )
 from specc.sizes.conditions import Predicate
-from specc.sizes.dim import Dim
 from specc.syntax import tree
 from specc.text.source import Span
-
-AXIS_NAMES = {
-    1: ("features",),
-    2: ("channels", "length"),
-    3: ("channels", "height", "width"),
-    4: ("channels", "depth", "height", "width"),
-}
 
 
 class Budget:
@@ -52,9 +43,6 @@ class Budget:
     def spent(self) -> int:
         """The work that was done, in evaluations; a step counts as twenty."""
         return self.most_evaluations - self.evaluations + 20 * (self.most_steps - self.steps)
-
-
-SHOWN = 20
 
 
 class Placer(Protocol):
@@ -300,116 +288,6 @@ def bind_names(scope: Scope, names: tuple[str, ...], item: Any, span: Span) -> N
     if not isinstance(item, tuple) or len(item) != len(names):
         raise problem("cannot-unpack", span, f"each item must have {len(names)} parts for {', '.join(names)}")
     scope.names.update(zip(names, item, strict=True))
-
-
-def member(value: Any, node: tree.Attribute) -> Any:
-    """`value.name`: a label inside a group, an output, a weight, or an attribute of a tensor."""
-    if isinstance(value, Label):
-        if node.name in value.labels:
-            return value.labels[node.name]
-        tensor = value.tensor
-        if isinstance(tensor, TensorRef) and node.name in tensor.further:
-            return tensor.further[node.name]
-        if value.module is not None and node.name in value.module.weights:
-            return WeightRef(value.module, node.name)
-        if tensor is None or isinstance(tensor, TensorList):
-            raise _no_member(value, node)
-        return _attribute_of(tensor, node, value)
-    if isinstance(value, TensorRef):
-        return value.further[node.name] if node.name in value.further else _attribute_of(value, node, None)
-    raise _no_member(value, node)
-
-
-def _attribute_of(tensor: TensorRef, node: tree.Attribute, label: Label | None) -> Any:
-    if tensor.type is None:
-        raise Silent
-    found = tensor_attributes(tensor.type)
-    if node.name not in found:
-        inside = list(label.labels) + (list(label.module.weights) if label.module else []) if label else []
-        message = f"there is no `{node.name}` in this tensor of shape {say(tensor.type.shape)}"
-        if label is not None and label.opaque:
-            message += "; a block shows only what it publishes with `output`"
-        raise problem("unknown-attribute", node.name_span, message, suggestion(node.name, [*inside, *found]))
-    return found[node.name]
-
-
-def tensor_attributes(kind: TensorType) -> dict[str, Any]:
-    """What a dot reaches in a tensor: its sizes by name, `shape`, `spatial` and `rank`."""
-    named = dict(zip(AXIS_NAMES.get(kind.rank, ()), kind.shape, strict=False))
-    if kind.rank:
-        named.setdefault("channels", kind.shape[0])
-        named["features"] = kind.shape[-1]
-    return named | {"shape": Sizes(kind.shape), "spatial": Sizes(kind.shape[1:]), "rank": kind.rank}
-
-
-def _no_member(value: Any, node: tree.Attribute) -> Exception:
-    inside = list(value.labels) if isinstance(value, Label) else []
-    return problem(
-        "unknown-attribute", node.name_span, f"there is no `{node.name}` in {say(value)}", suggestion(node.name, inside)
-    )
-
-
-def say(value: Any) -> str:
-    """A value in words, for messages."""
-    if isinstance(value, Word):
-        return f"the word `{value}`"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int | float | Dim):
-        return f"the number {spell(value)}"
-    if isinstance(value, str):
-        return f"the text {spell(value)}"
-    if isinstance(value, tuple | range):
-        return _spell_list(value)
-    if isinstance(value, TensorRef):
-        return f"a tensor of shape {say(value.type.shape)}" if value.type else "a tensor"
-    if isinstance(value, TensorList):
-        return f"a list of {len(value.items)} tensors"
-    if isinstance(value, BlockValue):
-        return f"the block `{value.definition.name}`"
-    if isinstance(value, OpName):
-        return f"the operator `{value.kind.name}`"
-    if isinstance(value, Function | Builtin):
-        return "a function"
-    if isinstance(value, LAYERS):
-        return "a layer"
-    if isinstance(value, arithmetic.Ratio):
-        return f"`{spell(value)}`, which need not be a whole number"
-    if isinstance(value, WeightRef):
-        return f"the weight `{value.name}`"
-    return "none" if value is None else "a condition on sizes" if isinstance(value, Predicate) else "something else"
-
-
-def spell(value: Any) -> str:
-    """A plain value as it would be written in a spec."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        return _cut(str(value)) if isinstance(value, Word) else f'"{_cut(value)}"'
-    if isinstance(value, arithmetic.Ratio):
-        return _cut(str(value))
-    return _cut(str(value)) if isinstance(value, int | float | Dim) else say(value)
-
-
-def _spell_list(value: tuple[Any, ...] | range) -> str:
-    """A list; of a long one the beginning, of one deep inside only how many it holds."""
-    shown = [f"[… {len(each)} items]" if _nests(each) else spell(each) for each in value[:SHOWN]]
-    more = [f"… {len(value) - SHOWN} more"] if len(value) > SHOWN else []
-    return "[" + ", ".join([*shown, *more]) + "]"
-
-
-def _nests(value: Any) -> bool:
-    return isinstance(value, tuple) and any(isinstance(each, tuple) for each in value[:SHOWN])
-
-
-def _cut(text: str) -> str:
-    """A text short enough for a message."""
-    return text if len(text) <= 4 * SHOWN else f"{text[: 3 * SHOWN]}… ({len(text)} characters)"
-
-
-def known_values(values: Iterable[Any]) -> bool:
-    """Whether none of these is a tensor or a layer."""
-    return not any(isinstance(each, (TensorRef, TensorList, WeightRef, *LAYERS)) for each in values)
 
 
 _RULES: dict[type, Callable[..., Any]] = {

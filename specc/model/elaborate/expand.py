@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from specc.catalogue.op import TensorType, WeightSpec
 from specc.model.elaborate import declare, lines
 from specc.model.elaborate.body import Body, Shapes, snake
 from specc.model.elaborate.calls import fitted
 from specc.model.elaborate.claims import Claims
-from specc.model.elaborate.evaluate import Evaluator, bind_names, say
+from specc.model.elaborate.evaluate import Evaluator, bind_names
 from specc.model.elaborate.operators import Operators
 from specc.model.elaborate.place import Builder
 from specc.model.elaborate.problem import Exhausted, Silent, exhausted, problem
+from specc.model.elaborate.saying import say
 from specc.model.elaborate.scope import (
     LOST,
     MISSING,
@@ -23,9 +23,7 @@ from specc.model.elaborate.scope import (
     Label,
     Later,
     Scope,
-    TensorList,
     TensorRef,
-    WeightRef,
 )
 from specc.model.graph import Frame, Module, Port
 from specc.sizes.conditions import Predicate
@@ -245,7 +243,7 @@ class Walk:
                 "signature-mismatch", span,
                 f"`{definition.name}` takes {definition.signature.takes.span.text}; the tensor here has shape {say(sizes)}",
             )  # fmt: skip
-        from specc.model.elaborate.arithmetic import Sizes
+        from specc.model.elaborate.scope import Sizes
 
         split = stars[0] if stars else len(items)
         after = len(items) - split - 1 if stars else 0

@@ -83,7 +83,9 @@ class Loader:
             value = found.scope.names.get(each.name, MISSING)
             if value is MISSING:
                 message = f"`{node.origin}` has no `{each.name}`"
-                self.bag.add(problem("unknown-import", each.span, message, suggestion(each.name, found.scope.names)).diagnostic)
+                self.bag.add(
+                    problem("unknown-import", each.span, message, suggestion(each.name, found.scope.names)).diagnostic
+                )
                 unit.scope.names[each.alias or each.name] = LOST
                 continue
             name = each.alias or each.name
@@ -115,7 +117,9 @@ def _resolve(importing: str, node: tree.Import) -> str:
         raise problem("import-outside", node.origin_span, "a bundled file imports only bundled files")
     origin = node.origin
     if "\\" in origin or "\0" in origin or posixpath.isabs(origin) or (len(origin) > 1 and origin[1] == ":"):
-        raise problem("import-outside", node.origin_span, "an import is a relative path inside the project's folder, with /")
+        raise problem(
+            "import-outside", node.origin_span, "an import is a relative path inside the project's folder, with /"
+        )
     path = posixpath.normpath(posixpath.join(posixpath.dirname(importing), origin))
     if path == ".." or path.startswith("../"):
         raise problem("import-outside", node.origin_span, f"`{origin}` lies outside the project's folder")
@@ -124,5 +128,7 @@ def _resolve(importing: str, node: tree.Import) -> str:
 
 def _new(places: dict[str, Span], name: str, span: Span) -> None:
     if name in places:
-        raise problem("duplicate-name", span, f"`{name}` is declared twice", notes=(Note(places[name], "first declared here"),))
+        raise problem(
+            "duplicate-name", span, f"`{name}` is declared twice", notes=(Note(places[name], "first declared here"),)
+        )
     places[name] = span

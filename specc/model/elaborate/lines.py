@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from specc.catalogue.op import Op
 from specc.model.elaborate.body import Body, snake
-from specc.model.elaborate.evaluate import say
-from specc.model.elaborate.problem import Silent, problem
+from specc.model.elaborate.problem import problem
 from specc.model.elaborate.resolve import Element, resolve
+from specc.model.elaborate.saying import say
 from specc.model.elaborate.scope import (
     MISSING,
     Again,
@@ -90,20 +90,9 @@ def _run(walk: Walk, node: tree.Line, scope: Scope, names: list[str]) -> tuple[A
     if not names and not (body.parallel and count > 1):
         return run(walk, elements, body.flow, body.next_name)
     name = names[0] if names else body.next_name("branch")
-    if count == 0:
-        return _labelled_operator(walk, elements, name)
-    if count == 1:
+    if count <= 1:
         return run(walk, elements, body.flow, lambda _: name)
     return _numbered(walk, elements, name, node.span)
-
-
-def _labelled_operator(walk: Walk, elements: list[Element], name: str) -> tuple[Any, Module | None, Any]:
-    """A label on operators alone: the last of them stands under the label."""
-    flow: Any = walk.body.flow
-    if len(elements) > 1:
-        flow, _, _ = run(walk, elements[:-1], flow, walk.body.counted)
-    result, _, _ = apply(walk, elements[-1], flow, len(elements) == 1, lambda _: name)
-    return result, None, None
 
 
 def _numbered(walk: Walk, elements: list[Element], name: str, span: Span) -> tuple[Any, Module | None, Any]:
@@ -143,7 +132,9 @@ def apply(walk: Walk, element: Element, flow: Any, first: bool, naming: Naming) 
     value = element.value
     if isinstance(value, TensorRef | TensorList):
         if not first:
-            raise problem("flow-is-lost", element.node.span, "what flows in here would be lost: this is a tensor, not a layer")
+            raise problem(
+                "flow-is-lost", element.node.span, "what flows in here would be lost: this is a tensor, not a layer"
+            )
         return value, None, None
     if isinstance(value, OpLayer):
         return _op(walk, value, flow, first, naming, element)
@@ -152,7 +143,9 @@ def apply(walk: Walk, element: Element, flow: Any, first: bool, naming: Naming) 
     if isinstance(value, GroupLayer):
         return _group(walk, value, flow, naming)
     assert isinstance(value, Again)
-    return _again(walk, value, flow)
+    from specc.model.elaborate.again import again
+
+    return again(walk, value, flow)
 
 
 # -------------------------------------------------------------------------------------------------------------- ops
@@ -169,7 +162,11 @@ def inputs_of(layer: OpLayer, flow: Any, first: bool) -> tuple[tuple[TensorRef, 
     flowing = flow.items if isinstance(flow, TensorList) else (flowing_tensor(flow, layer.node.span),)
     _at_most(layer, given + len(flowing), most)
     if given + len(flowing) < least:
-        raise problem("missing-input", layer.node.span, f"`{layer.kind.name}` needs {least} tensors; it gets {given + len(flowing)}")
+        raise problem(
+            "missing-input",
+            layer.node.span,
+            f"`{layer.kind.name}` needs {least} tensors; it gets {given + len(flowing)}",
+        )
     return (*flowing, *layer.tensors), True
 
 
@@ -183,7 +180,9 @@ def _at_most(layer: OpLayer, given: int, most: int | None) -> None:
 def flowing_tensor(flow: Any, span: Span) -> TensorRef:
     """The tensor from the line above; an error where there is none."""
     if isinstance(flow, TensorList):
-        raise problem("not-a-tensor", span, "a list of tensors flows in here; `concat`, `sum` or an index makes one of it")
+        raise problem(
+            "not-a-tensor", span, "a list of tensors flows in here; `concat`, `sum` or an index makes one of it"
+        )
     if flow is None:
         raise problem("no-input", span, "nothing flows into this line", "begin it with a tensor: `image -> …`")
     assert isinstance(flow, TensorRef)
@@ -195,11 +194,13 @@ def has_weights(kind: type[Op]) -> bool:
     return kind.weights is not Op.weights
 
 
-def _op(walk: Walk, layer: OpLayer, flow: Any, first: bool, naming: Naming, element: Element) -> tuple[Any, Module | None, Any]:
+def _op(
+    walk: Walk, layer: OpLayer, flow: Any, first: bool, naming: Naming, element: Element
+) -> tuple[Any, Module | None, Any]:
     inputs, _ = inputs_of(layer, flow, first)
     body = walk.body
     if not element.module:
-        return place_operator(walk, layer, inputs, naming), None, None
+        return place_operator(walk, layer, inputs), None, None
     module = body.child(naming(layer.kind.name), "op", True)
     _tie(walk, layer, module)
     tensor = walk.builder.place(layer, inputs, module.path, module, module.weights)
@@ -209,19 +210,13 @@ def _op(walk: Walk, layer: OpLayer, flow: Any, first: bool, naming: Naming, elem
     return tensor, module, layer
 
 
-def place_operator(walk: Walk, layer: OpLayer, inputs: tuple[TensorRef, ...], naming: Naming | None = None) -> TensorRef:
-    """A step without a module, at `<body>.<op><n>` or under its line's label."""
+def place_operator(walk: Walk, layer: OpLayer, inputs: tuple[TensorRef, ...]) -> TensorRef:
+    """A step without a module, at `<body>.<op><n>`."""
     body = walk.body
-    numbered = naming is None or naming == body.next_name
-    called = body.counted(layer.kind.name) if numbered or naming is None else naming(layer.kind.name)
-    tensor = walk.builder.place(layer, inputs, body.path(called), None, {})
+    path = body.path(body.counted(layer.kind.name))
+    tensor = walk.builder.place(layer, inputs, path, None, {})
     body.frame.items.append(walk.builder.steps[-1])
     return tensor
-
-
-def operate(walk: Walk, layer: OpLayer, inputs: tuple[TensorRef, ...]) -> TensorRef:
-    """An operator on tensors inside an expression."""
-    return place_operator(walk, layer, inputs)
 
 
 def _tie(walk: Walk, layer: OpLayer, module: Module) -> None:
@@ -232,7 +227,9 @@ def _tie(walk: Walk, layer: OpLayer, module: Module) -> None:
         return
     key = walk.builder.values[layer.tied.id].key
     if not key:
-        raise problem("bad-argument", layer.node.span, "`weight` must be a weight of another layer, such as `wte.weight`")
+        raise problem(
+            "bad-argument", layer.node.span, "`weight` must be a weight of another layer, such as `wte.weight`"
+        )
     module.tied["weight"] = key
 
 
@@ -262,7 +259,9 @@ def _block(walk: Walk, value: BlockValue, flow: Any, first: bool, naming: Naming
         inputs = (flowing_tensor(flow, span), *value.tensors)
     else:
         names = ", ".join(f"`{each.name}`" for each in wanted)
-        raise problem("missing-input", span, f"`{value.definition.name}` needs its tensors {names or '(none)'}; it gets {given}")
+        raise problem(
+            "missing-input", span, f"`{value.definition.name}` needs its tensors {names or '(none)'}; it gets {given}"
+        )
     outer = walk.body
     module = outer.child(naming(snake(value.definition.name)), "block", True)
     tensors = tuple(each for each in value.given.values() if isinstance(each, TensorRef))
@@ -289,88 +288,6 @@ def _group(walk: Walk, value: GroupLayer, flow: Any, naming: Naming) -> tuple[An
     return result, module, (inside, value)
 
 
-def _again(walk: Walk, value: Again, flow: Any) -> tuple[Any, Module | None, Any]:
-    """The same module once more, with the same weights."""
-    label = value.label
-    if isinstance(label.tensor, TensorRef) and label.tensor.type is None:
-        raise Silent
-    tensor = flowing_tensor(flow, value.node.span)
-    module = label.module
-    assert module is not None
-    outer = walk.body
-    if isinstance(label.layer, OpLayer):
-        made = walk.builder.place(label.layer, (tensor, *label.layer.tensors), module.path, module, module.weights, value.node.span)
-        outer.frame.items.append(walk.builder.steps[-1])
-        return made, None, None
-    frame = Frame(module, (tensor.id,), again=True)
-    outer.frame.items.append(frame)
-    shadow = _shadow(module)
-    if isinstance(label.layer, BlockValue):
-        wanted = sum(each.type == "tensor" for each in label.layer.definition.parameters)
-        if wanted:
-            raise problem("missing-input", value.node.span, f"`{label.layer.definition.name}` needs {wanted} more tensors")
-        inside = walk.block(label.layer, shadow, frame, (tensor,), value.node.span)
-    elif isinstance(label.layer, GroupLayer):
-        inside = walk.group(label.layer, shadow, frame, tensor, isinstance(label.layer.node, tree.Parallel))
-    else:
-        inside = _repeat_chain(walk, label.layer, shadow, frame, tensor)
-    frame.module = module
-    same = _same(walk, module, shadow, frame)
-    if same:
-        raise problem("shared-shape", value.node.span, same)
-    return inside.flow, None, None
-
-
-def _repeat_chain(walk: Walk, elements: list[Element], shadow: Module, frame: Frame, tensor: TensorRef) -> Body:
-    inner = Body(shadow, frame, Scope(walk.body.scope, "chain"), False, frozenset(), tensor)
-    walk.bodies.append(inner)
-    try:
-        inner.flow, _, _ = run(walk, [each for each in elements if each.module], tensor, inner.next_name)
-    finally:
-        walk.bodies.pop()
-    frame.result = inner.flow.id if isinstance(inner.flow, TensorRef) else None
-    return inner
-
-
-def _shadow(module: Module) -> Module:
-    return Module(module.name, module.path, module.kind, module.record)
-
-
-def _same(walk: Walk, module: Module, shadow: Module, frame: Frame) -> str:
-    """Put the real modules in place of the shadow's; a sentence if the second use would need other weights."""
-    real, copies = flatten(module), flatten(shadow)
-    if [each.path for each in real] != [each.path for each in copies]:
-        return f"`{module.path}` takes other branches here than at its first use, so it cannot share its weights"
-    for old, new in zip(real, copies, strict=True):
-        if old.weights != new.weights and all(spec.shape for spec in new.weights.values()):
-            return f"`{old.path or module.path}` would need other shapes here than at its first use"
-    swap = {id(new): old for old, new in zip(real, copies, strict=True)}
-    _swap(walk, frame, swap)
-    gone = set(swap)
-    walk.modules[:] = [each for each in walk.modules if id(each) not in gone]
-    return ""
-
-
-def flatten(module: Module) -> list[Module]:
-    """The module and all below it, in order."""
-    return [module, *(each for child in module.children for each in flatten(child))]
-
-
-def _swap(walk: Walk, frame: Frame, swap: dict[int, Module]) -> None:
-    from dataclasses import replace
-
-    from specc.model.graph import Step
-
-    frame.module = swap.get(id(frame.module), frame.module)
-    frame.again = True
-    for at, item in enumerate(frame.items):
-        if isinstance(item, Frame):
-            _swap(walk, item, swap)
-        elif isinstance(item, Step) and item.module is not None and id(item.module) in swap:
-            step = replace(item, module=swap[id(item.module)])
-            frame.items[at] = walk.builder.steps[item.index] = step
-
-
 # ---------------------------------------------------------------------------------------------------------- results
 def _bind(walk: Walk, node: tree.Line, names: list[str], result: Any, module: Module | None, inside: Any) -> None:
     body = walk.body
@@ -392,7 +309,9 @@ def _bind(walk: Walk, node: tree.Line, names: list[str], result: Any, module: Mo
 def _may_alias(body: Body, node: tree.Line) -> None:
     bound = body.scope.names.get(node.alias, MISSING)
     if bound is not MISSING and not isinstance(bound, Label):
-        raise problem("shadowed-parameter", node.alias_span or node.span, f"`{node.alias}` is a parameter or `let` already")
+        raise problem(
+            "shadowed-parameter", node.alias_span or node.span, f"`{node.alias}` is a parameter or `let` already"
+        )
 
 
 def _behind(module: Module | None, inside: Any) -> tuple[Any, dict[str, Any], bool]:
@@ -473,7 +392,8 @@ def inner_chain(walk: Walk, node: tree.Chain, scope: Scope) -> Any:
     elements = resolve(walk, node, scope)
     head = elements[0].value
     starts = isinstance(head, TensorRef | TensorList) or (
-        isinstance(head, OpLayer | BlockValue) and (head.tensors or (isinstance(head, OpLayer) and head.kind.inputs[0] == 0))
+        isinstance(head, OpLayer | BlockValue)
+        and (head.tensors or (isinstance(head, OpLayer) and head.kind.inputs[0] == 0))
     )
     if starts:
         result, _, _ = run(walk, elements, None, walk.body.next_name)

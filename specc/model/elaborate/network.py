@@ -14,6 +14,7 @@ from specc.model.elaborate.expand import Walk, missing_parameter
 from specc.model.elaborate.files import Unit
 from specc.model.elaborate.place import Builder
 from specc.model.elaborate.problem import Exhausted, Silent, problem, suggestion
+from specc.model.elaborate.saying import say
 from specc.model.elaborate.scope import BlockValue, Later, Scope, TensorRef
 from specc.model.graph import Frame, Model, Module, Port, Step, Weight
 from specc.sizes.conditions import Condition, admissible
@@ -60,13 +61,13 @@ def elaborate(
     return None
 
 
-def _target(walk: Walk, unit: Unit, declared: tree.Network | tree.Alias) -> tuple[BlockValue | None, tuple[tree.Expect, ...]]:
+def _target(
+    walk: Walk, unit: Unit, declared: tree.Network | tree.Alias
+) -> tuple[BlockValue | None, tuple[tree.Expect, ...]]:
     if isinstance(declared, tree.Network):
         return BlockValue(declared, unit.scope), declared.expects
     value = walk.evaluator.evaluate(declared.value, unit.scope)
     if not isinstance(value, BlockValue) or not isinstance(value.definition, tree.Network):
-        from specc.model.elaborate.evaluate import say
-
         raise problem("not-a-network", declared.value.span, f"an alias names a network; this is {say(value)}")
     return value, (*value.definition.expects, *declared.expects)
 
@@ -124,7 +125,13 @@ def _bind(walk: Walk, value: BlockValue, scope: Scope, settings: Mapping[str, An
 
 
 def _finish(
-    walk: Walk, name: str, definition: tree.Network, body: Body, expects: tuple[tree.Expect, ...], scope: Scope, unit: Unit
+    walk: Walk,
+    name: str,
+    definition: tree.Network,
+    body: Body,
+    expects: tuple[tree.Expect, ...],
+    scope: Scope,
+    unit: Unit,
 ) -> Model | None:
     builder = walk.builder
     if not walk.inputs and walk.input_lost:
@@ -182,7 +189,9 @@ def _shorten(builder: Builder, conditions: tuple[Condition, ...], frame: Frame) 
         if value.type is not None:
             shape = tuple(simple(each) for each in value.type.shape)
             builder.values[at] = replace(value, type=value.type.to(*shape))
-    shorter = {step.index: replace(step, macs=simple(step.macs)) for step in builder.steps if not isinstance(step.macs, int)}
+    shorter = {
+        step.index: replace(step, macs=simple(step.macs)) for step in builder.steps if not isinstance(step.macs, int)
+    }
     for index, step in shorter.items():
         builder.steps[index] = step
     _renew(frame, shorter)
@@ -247,8 +256,8 @@ def _check_claims(
 
 def _parts(walk: Walk) -> tuple[str, ...]:
     """Parameters per part of the network, for a claim that fails."""
+    from specc.model.elaborate.again import flatten
     from specc.model.elaborate.claims import say_figure
-    from specc.model.elaborate.lines import flatten
 
     found = []
     for child in walk.modules[0].children:
@@ -275,4 +284,3 @@ def _weights(module: Module) -> list[Weight]:
 def unknown_setting(key: str, known: list[str]) -> Diagnostic:
     """`--set` of something that nothing has."""
     return Diagnostic("unknown-setting", None, f"nothing here is called `{key}`", suggestion(key, known))
-

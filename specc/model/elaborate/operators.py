@@ -8,8 +8,8 @@ from specc.catalogue import registry
 from specc.catalogue.op import Op, TensorType
 from specc.model.elaborate import lines
 from specc.model.elaborate.calls import make
-from specc.model.elaborate.evaluate import say
 from specc.model.elaborate.problem import problem
+from specc.model.elaborate.saying import say
 from specc.model.elaborate.scope import OpLayer, Scope, TensorList, TensorRef, WeightRef
 from specc.sizes.conditions import Predicate
 from specc.syntax import tree
@@ -38,7 +38,9 @@ class Operators:
             if isinstance(each, TensorRef):
                 tensors.append(each)
             elif isinstance(each, TensorList):
-                raise problem("not-a-tensor", node.span, "a list of tensors; `concat`, `sum` or an index makes one of it")
+                raise problem(
+                    "not-a-tensor", node.span, "a list of tensors; `concat`, `sum` or an index makes one of it"
+                )
             elif isinstance(each, int | float) and not isinstance(each, bool):
                 values[name] = each
             elif each is not None:
@@ -46,11 +48,16 @@ class Operators:
         return self._place(kind, values, tuple(tensors), node)
 
     def _place(
-        self, kind: type[Op], values: dict[str, Any], tensors: tuple[TensorRef, ...], node: tree.Expr, scope: Scope | None = None
+        self,
+        kind: type[Op],
+        values: dict[str, Any],
+        tensors: tuple[TensorRef, ...],
+        node: tree.Expr,
+        scope: Scope | None = None,
     ) -> TensorRef:
         op = make(kind, values, (), {}, {}, node)
         layer = OpLayer(kind, op, tensors, {}, node, self._operands(node, values), scope or self.walk.body.scope)
-        return lines.operate(self.walk, layer, tensors)
+        return lines.place_operator(self.walk, layer, tensors)
 
     def _operands(self, node: tree.Expr, values: dict[str, Any]) -> dict[str, tree.Expr]:
         if not isinstance(node, tree.Binary):

@@ -8,8 +8,9 @@ from typing import Any
 
 from specc.catalogue.entry import Misfit, Repair
 from specc.catalogue.op import EVERYTHING, Op, Reach, Rule, TensorType
-from specc.model.elaborate.evaluate import Budget, say
+from specc.model.elaborate.evaluate import Budget
 from specc.model.elaborate.problem import exhausted, problem
+from specc.model.elaborate.saying import say
 from specc.model.elaborate.scope import OpLayer, TensorRef
 from specc.model.graph import Module, Requirement, Step, Value
 from specc.sizes.conditions import Predicate, Proved, Refuted, decide
@@ -38,7 +39,9 @@ class Builder:
         self._answers: dict[Predicate, Any] = {}
 
     # ------------------------------------------------------------------------------------------------ values
-    def value(self, kind: TensorType | None, span: Span, name: str = "", step: int | None = None, key: str = "") -> TensorRef:
+    def value(
+        self, kind: TensorType | None, span: Span, name: str = "", step: int | None = None, key: str = ""
+    ) -> TensorRef:
         """A new tensor of the model."""
         found = Value(len(self.values), kind, span, name, step, key)
         self.values.append(found)
@@ -84,7 +87,9 @@ class Builder:
         from specc.sizes.conditions import describe
 
         raise problem(
-            "undecided-choice", span, f"whether {describe(predicate)} depends on sizes that are not known yet",
+            "undecided-choice",
+            span,
+            f"whether {describe(predicate)} depends on sizes that are not known yet",
             f"narrow them below the inputs: `where {describe(predicate)}`",
         )
 
@@ -134,7 +139,9 @@ class Builder:
         self.steps.append(step)
         if module is not None and module.step is None:
             module.step = step
-        return TensorRef(outputs[0].id, outputs[0].type, module, dict(zip(self._further(op, outputs), outputs[1:], strict=True)))
+        return TensorRef(
+            outputs[0].id, outputs[0].type, module, dict(zip(self._further(op, outputs), outputs[1:], strict=True))
+        )
 
     def _further(self, op: Op, outputs: list[TensorRef]) -> list[str]:
         names = list(op.further)
@@ -188,9 +195,18 @@ class Builder:
 
     def with_uses(self, found: Diagnostic) -> Diagnostic:
         """The same diagnostic with a note at each use of a block around it."""
-        notes = tuple(Note(span, f"in `{path}`, used here") for path, span in reversed(self.uses) if span is not found.span)
+        notes = tuple(
+            Note(span, f"in `{path}`, used here") for path, span in reversed(self.uses) if span is not found.span
+        )
         return Diagnostic(
-            found.code, found.span, found.message, found.help, found.notes + notes[:3], found.fixes, found.severity, found.file
+            found.code,
+            found.span,
+            found.message,
+            found.help,
+            found.notes + notes[:3],
+            found.fixes,
+            found.severity,
+            found.file,
         )
 
     def _history(self, inputs: tuple[TensorRef, ...], here: Span) -> tuple[Note, ...]:
@@ -221,7 +237,9 @@ class Builder:
     def _reach(self, op: Op, inputs: tuple[TensorRef, ...], every: tuple[TensorRef, ...]) -> Field | str:
         fields = [self.seen[each.id] for each in every if each.id in self.seen]
         if not fields:
-            return EVERYTHING if self.spatial is None else ((1,) * len(self.spatial), (Fraction(1),) * len(self.spatial))
+            return (
+                EVERYTHING if self.spatial is None else ((1,) * len(self.spatial), (Fraction(1),) * len(self.spatial))
+            )
         kinds = tuple(each.type for each in inputs if each.type is not None)
         reach = op.reach(*kinds)
         if reach == EVERYTHING or any(isinstance(each, str) for each in fields):
@@ -283,7 +301,8 @@ def _other_shape(op: Op, module: Module, weights: Mapping[str, Any]) -> Misfit:
         old = module.weights.get(name)
         if old is not None and old.shape != spec.shape:
             return Misfit(
-                "shared-shape", f"`{module.path}` was built with {name} {say(old.shape)}; here it would need {say(spec.shape)}"
+                "shared-shape",
+                f"`{module.path}` was built with {name} {say(old.shape)}; here it would need {say(spec.shape)}",
             )
     return Misfit("shared-shape", f"`{module.path}` was built for other shapes")
 
@@ -300,5 +319,3 @@ def repaired(repair: Repair, layer: OpLayer) -> Fix | None:
         end = node.span.end - 1
         return Fix(Span(node.span.source, end, end), f", {text}" if node.arguments else text, repair.says)
     return None
-
-

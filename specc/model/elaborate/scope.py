@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from specc.catalogue.op import Op, TensorType
+from specc.sizes.dim import Size
 from specc.syntax import tree
 from specc.text.source import Span
 
@@ -115,6 +116,22 @@ class Label:
     opaque: bool = False
 
 
+class Sizes(tuple[Any, ...]):
+    """The sizes of several axes (`x.spatial`, what `*S` binds): arithmetic goes axis by axis."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """An unknown size over a whole number, before `floor` or `ceil` makes it whole."""
+
+    above: Size
+    below: int
+
+    def __str__(self) -> str:
+        above = str(self.above)
+        return f"{above} / {self.below}" if above.isidentifier() else f"({above}) / {self.below}"
+
+
 # ------------------------------------------------------------------------------------------------------- layers
 @dataclass(frozen=True, slots=True)
 class OpLayer:
@@ -192,7 +209,6 @@ class Builtin:
 
     name: str
     run: Callable[..., Any]
-
 
 
 class Retrace:

@@ -34,7 +34,8 @@ def program(
     if section is None:
         return None
     reader = _Reader(unit, model, bag, changed(section, overrides or {}, bag))
-    return reader.attempt(lambda: reader.program(section, phase))
+    found: Program | None = reader.attempt(lambda: reader.program(section, phase))
+    return found
 
 
 def deployment(unit: Unit, model: Model, bag: Bag, overrides: Mapping[str, str] | None = None) -> Deployment | None:
@@ -42,7 +43,8 @@ def deployment(unit: Unit, model: Model, bag: Bag, overrides: Mapping[str, str] 
     section = section_of(unit, "export", model.name, "", bag)
     settings = changed(section, overrides or {}, bag) if section is not None else ()
     reader = _Reader(unit, model, bag, settings)
-    return reader.attempt(lambda: reader.deployment(section))
+    found: Deployment | None = reader.attempt(lambda: reader.deployment(section))
+    return found
 
 
 def section_of(unit: Unit, kind: Literal["train", "export"], network: str, phase: str, bag: Bag) -> tree.Section | None:
@@ -58,7 +60,11 @@ def section_of(unit: Unit, kind: Literal["train", "export"], network: str, phase
             continue
         if found is not None and bool(found.network) == bool(section.network):
             message = f"there are two `{kind}` sections for `{network}`"
-            bag.add(Diagnostic("duplicate-section", section.span, message, "make one of them, or name a phase: `train tune { … }`"))
+            bag.add(
+                Diagnostic(
+                    "duplicate-section", section.span, message, "make one of them, or name a phase: `train tune { … }`"
+                )
+            )
         if found is None or section.network:
             found = section
     return found
@@ -94,7 +100,7 @@ class _Reader:
         """The whole section; each setting's mistake is reported, so that all are seen at once."""
         self._names("train")
         split = self._each("split", self._plain)
-        held = {
+        held: dict[str, Any] = {
             "source": self._one("data"), "terms": self._all("loss", self._terms), "prepare": self._many("prepare"),
             "optimizer": self._one("optimizer"), "schedule": self._all("schedule", self._chain),
             "regularize": self._many("regularize"), "clip": self._one("clip"), "measures": self._measures(),
@@ -112,7 +118,8 @@ class _Reader:
         return Program(
             network=self.model.name, phase=phase, span=section.span, **held,
             parts=(parts.train, parts.validation, parts.test) if parts else (None, None, None),
-            init=init[-1].entry.initializer if init else None, batch=batch.entry.size, accumulate=batch.entry.accumulate,
+            init=init[-1].entry.initializer if init else None,
+            batch=batch.entry.size, accumulate=batch.entry.accumulate,
             epochs=epochs.entry.count, seed=seed.entry.number, texts=tuple(self._texts()),
         )  # fmt: skip
 
@@ -172,7 +179,9 @@ class _Reader:
         """The values of a setting that holds others."""
         if not line.arguments:
             example = registry.setting_names(kind.holds)[0]
-            raise problem("missing-argument", line.span, f"`{line.name}` needs a {kind.holds}", f"such as `{line.name} {example}`")
+            raise problem(
+                "missing-argument", line.span, f"`{line.name}` needs a {kind.holds}", f"such as `{line.name} {example}`"
+            )
         found = []
         for argument in line.arguments:
             if argument.name:
@@ -186,7 +195,7 @@ class _Reader:
             raise problem("bad-setting", line.span, f"`{line.name}` takes one schedule, or several joined by `->`")
         value = line.arguments[0].value
         parts = value.elements if isinstance(value, tree.Chain) else (value,)
-        found = [self.entries.value(part, kind.holds) for part in parts]  # type: ignore[arg-type]
+        found = [self.entries.value(part, kind.holds) for part in parts]
         for each in found[:-1]:
             if not each.entry.takes:
                 raise problem("bad-setting", each.span, f"`{each.entry.name}` has no end, so nothing can follow it")
@@ -218,17 +227,31 @@ class _Reader:
         found = self.entries.value(node, "loss")
         output = found.entry.output or self._only(found)
         if output not in self.outputs:
-            raise problem("unknown-output", found.place("output"), f"`{output}` is an input, not an output of the network")
+            raise problem(
+                "unknown-output", found.place("output"), f"`{output}` is an input, not an output of the network"
+            )
         return [Term(factor, output, found, found.entry.target or "", found.span)]
 
     def _is_loss(self, node: tree.Expr) -> bool:
+        """Whether there is a loss in it, so that what it is multiplied with is the number."""
+        if isinstance(node, tree.Unary):
+            return self._is_loss(node.value)
+        if isinstance(node, tree.Binary):
+            return self._is_loss(node.left) or self._is_loss(node.right)
         name = node.function if isinstance(node, tree.Call) else node
-        return isinstance(name, tree.Name) and (name.name in registry.setting_names("loss") or name.name in self.outputs)
+        return isinstance(name, tree.Name) and (
+            name.name in registry.setting_names("loss") or name.name in self.outputs
+        )
 
     def _scalar(self, node: tree.Name, factor: float) -> Term:
         kind = self.model.type(self.outputs[node.name].value)
         if product(kind.shape) != 1:
-            raise problem("bad-setting", node.span, f"`{node.name}` is not one number, so it is no loss by itself", "such as `mse(…)`")
+            raise problem(
+                "bad-setting",
+                node.span,
+                f"`{node.name}` is not one number, so it is no loss by itself",
+                "such as `mse(…)`",
+            )
         return Term(factor, node.name, None, "", node.span)
 
     def _only(self, found: Chosen) -> str:
@@ -256,7 +279,9 @@ class _Reader:
         for each in self._many("metrics"):
             try:
                 output = each.entry.output or self._only(each)
-                label = f"{output}.{each.entry.label}" if each.entry.output and len(self.outputs) > 1 else each.entry.label
+                label = (
+                    f"{output}.{each.entry.label}" if each.entry.output and len(self.outputs) > 1 else each.entry.label
+                )
                 found.append(Measure(each, output, label))
             except SpecError as error:
                 self.bag.add(error.diagnostic)
@@ -294,5 +319,7 @@ class _Reader:
                 message = f"`outputs {name}` is not yet there in this version"
                 raise problem("unsupported-setting", chosen.span, message, f"name an output: {', '.join(known)}")
             if name not in known:
-                raise problem("unknown-output", chosen.span, f"the network has no output `{name}`", suggestion(name, known))
+                raise problem(
+                    "unknown-output", chosen.span, f"the network has no output `{name}`", suggestion(name, known)
+                )
         return list(chosen.entry.rest_values)

@@ -25,7 +25,8 @@ def arguments(parser: ArgumentParser) -> None:
 def run(args: Namespace) -> int:
     try:
         found = [
-            bench(args.model, batch, args.rounds, device=args.device, sizes=common.sizes(args)) for batch in args.batch or [1]
+            bench(args.model, batch, args.rounds, device=args.device, sizes=common.sizes(args))
+            for batch in args.batch or [1]
         ]
     except (NotOurs, NoDevice, BadInput) as problem:
         raise Failure(2, problem.message, problem.help) from None

@@ -33,7 +33,12 @@ def run(args: Namespace) -> int:
         if args.format == "text":
             _print(reports, args, found.ok)
     if args.format == "json":
-        json.dump({"schema": 1, "networks": networks, "diagnostics": render.data(every)}, sys.stdout, indent=1, ensure_ascii=False)
+        json.dump(
+            {"schema": 1, "networks": networks, "diagnostics": render.data(every)},
+            sys.stdout,
+            indent=1,
+            ensure_ascii=False,
+        )
         print()
     else:
         sys.stdout.flush()

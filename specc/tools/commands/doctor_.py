@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import sys
 from argparse import ArgumentParser, Namespace
 from importlib.metadata import PackageNotFoundError, version
 
@@ -19,7 +18,9 @@ def arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> int:
     del args
-    print(f"specc {specc.__version__}, Python {platform.python_version()} on {platform.system()} {platform.machine()}\n")
+    print(
+        f"specc {specc.__version__}, Python {platform.python_version()} on {platform.system()} {platform.machine()}\n"
+    )
     missing = [name for name in PACKAGES if not _line(name)]
     runtimes = [name for name in RUNTIMES if _installed(name)]
     for name in runtimes:
@@ -75,16 +76,13 @@ def _devices() -> list[str]:
             "onnxruntime would run on the CPU although there is a GPU: this wheel needs CUDA 13 and cuDNN 9 "
             "(pip install 'onnxruntime-gpu[cuda,cudnn]', a driver for CUDA 13)"
         )
-    if sys.version_info < (3, 11):
-        problems.append("Python 3.11 or newer is needed")
     return problems
 
 
 def _providers() -> list[str]:
     """The providers a real session ends up with."""
-    from onnx import TensorProto, helper
-
     import onnxruntime
+    from onnx import TensorProto, helper
 
     onnxruntime.set_default_logger_severity(4)
     if hasattr(onnxruntime, "preload_dlls"):

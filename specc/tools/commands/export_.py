@@ -21,7 +21,9 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("source", metavar="RUN|FILE", help="a run folder, or a spec with --weights")
     parser.add_argument("-o", "--output", metavar="MODEL.onnx", required=True)
     parser.add_argument("--weights", metavar="FILE.safetensors", help="weights for a spec; a run has its own")
-    parser.add_argument("--no-proof", action="store_true", help="write without proof (said in the file); needs no torch")
+    parser.add_argument(
+        "--no-proof", action="store_true", help="write without proof (said in the file); needs no torch"
+    )
     parser.add_argument("--precision", choices=("fp32",), default="fp32", help="only fp32 in this version")
     side = parser.add_mutually_exclusive_group()
     side.add_argument("--single-file", action="store_true", help="weights inside the file, whatever their size")
@@ -32,7 +34,9 @@ def arguments(parser: ArgumentParser) -> None:
 def run(args: Namespace) -> int:
     side = True if args.side_file else False if args.single_file else None
     found, weights, extra = _source(args)
-    origin = Origin(found.source.text, found.source.name, found.model().name, found.settings, found.sizes, found.imports)
+    origin = Origin(
+        found.source.text, found.source.name, found.model().name, found.settings, found.sizes, found.imports
+    )
     try:
         written = export(
             found.model(), origin, args.output, weights=weights, prove=not args.no_proof, side_file=side, **extra
@@ -83,5 +87,7 @@ def _say(written: Exported) -> None:
         print("unproved: specc verify can prove it later", file=sys.stderr)
         return
     sizes = [", ".join(f"{k}={v}" for k, v in run.sizes.items()) for run in written.proof.runs]
-    tried = "; ".join(f"batch {run.batch}{' ' + size if size else ''}" for run, size in zip(written.proof.runs, sizes, strict=True))
+    tried = "; ".join(
+        f"batch {run.batch}{' ' + size if size else ''}" for run, size in zip(written.proof.runs, sizes, strict=True)
+    )
     print(f"proved equal to PyTorch: largest relative error {written.proof.error:.1e} ({tried})", file=sys.stderr)

@@ -29,7 +29,9 @@ def run(args: Namespace) -> int:
     except (NotOurs, NoDevice, BadInput, DataProblem) as problem:
         raise Failure(2, str(getattr(problem, "message", problem)), problem.help) from None
     if args.format == "json":
-        json.dump({"schema": 1, "predictions": [each.to_json() for each in found]}, sys.stdout, indent=1, ensure_ascii=False)
+        json.dump(
+            {"schema": 1, "predictions": [each.to_json() for each in found]}, sys.stdout, indent=1, ensure_ascii=False
+        )
         print()
         return 0
     heads, rows = table(found)

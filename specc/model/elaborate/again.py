@@ -1,0 +1,99 @@
+"""A module used again: the same layers on another tensor, with the weights that are there already."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from specc.model.elaborate import lines
+from specc.model.elaborate.body import Body
+from specc.model.elaborate.problem import Silent, problem
+from specc.model.elaborate.resolve import Element
+from specc.model.elaborate.scope import Again, BlockValue, GroupLayer, OpLayer, Scope, TensorRef
+from specc.model.graph import Frame, Module, Step
+from specc.syntax import tree
+
+if TYPE_CHECKING:
+    from specc.model.elaborate.expand import Walk
+
+
+def again(walk: Walk, value: Again, flow: Any) -> tuple[Any, Module | None, Any]:
+    """The same module once more, with the same weights."""
+    label = value.label
+    if isinstance(label.tensor, TensorRef) and label.tensor.type is None:
+        raise Silent
+    tensor = lines.flowing_tensor(flow, value.node.span)
+    module = label.module
+    assert module is not None
+    outer = walk.body
+    if isinstance(label.layer, OpLayer):
+        made = walk.builder.place(
+            label.layer, (tensor, *label.layer.tensors), module.path, module, module.weights, value.node.span
+        )
+        outer.frame.items.append(walk.builder.steps[-1])
+        return made, None, None
+    frame = Frame(module, (tensor.id,), again=True)
+    outer.frame.items.append(frame)
+    shadow = _shadow(module)
+    if isinstance(label.layer, BlockValue):
+        wanted = sum(each.type == "tensor" for each in label.layer.definition.parameters)
+        if wanted:
+            raise problem(
+                "missing-input", value.node.span, f"`{label.layer.definition.name}` needs {wanted} more tensors"
+            )
+        inside = walk.block(label.layer, shadow, frame, (tensor,), value.node.span)
+    elif isinstance(label.layer, GroupLayer):
+        inside = walk.group(label.layer, shadow, frame, tensor, isinstance(label.layer.node, tree.Parallel))
+    else:
+        inside = _repeat_chain(walk, label.layer, shadow, frame, tensor)
+    frame.module = module
+    same = _same(walk, module, shadow, frame)
+    if same:
+        raise problem("shared-shape", value.node.span, same)
+    return inside.flow, None, None
+
+
+def _repeat_chain(walk: Walk, elements: list[Element], shadow: Module, frame: Frame, tensor: TensorRef) -> Body:
+    inner = Body(shadow, frame, Scope(walk.body.scope, "chain"), False, frozenset(), tensor)
+    walk.bodies.append(inner)
+    try:
+        inner.flow, _, _ = lines.run(walk, [each for each in elements if each.module], tensor, inner.next_name)
+    finally:
+        walk.bodies.pop()
+    frame.result = inner.flow.id if isinstance(inner.flow, TensorRef) else None
+    return inner
+
+
+def _shadow(module: Module) -> Module:
+    return Module(module.name, module.path, module.kind, module.record)
+
+
+def _same(walk: Walk, module: Module, shadow: Module, frame: Frame) -> str:
+    """Put the real modules in place of the shadow's; a sentence if the second use would need other weights."""
+    real, copies = flatten(module), flatten(shadow)
+    if [each.path for each in real] != [each.path for each in copies]:
+        return f"`{module.path}` takes other branches here than at its first use, so it cannot share its weights"
+    for old, new in zip(real, copies, strict=True):
+        if old.weights != new.weights and all(spec.shape for spec in new.weights.values()):
+            return f"`{old.path or module.path}` would need other shapes here than at its first use"
+    swap = {id(new): old for old, new in zip(real, copies, strict=True)}
+    _swap(walk, frame, swap)
+    gone = set(swap)
+    walk.modules[:] = [each for each in walk.modules if id(each) not in gone]
+    return ""
+
+
+def flatten(module: Module) -> list[Module]:
+    """The module and all below it, in order."""
+    return [module, *(each for child in module.children for each in flatten(child))]
+
+
+def _swap(walk: Walk, frame: Frame, swap: dict[int, Module]) -> None:
+    frame.module = swap.get(id(frame.module), frame.module)
+    frame.again = True
+    for at, item in enumerate(frame.items):
+        if isinstance(item, Frame):
+            _swap(walk, item, swap)
+        elif isinstance(item, Step) and item.module is not None and id(item.module) in swap:
+            step = replace(item, module=swap[id(item.module)])
+            frame.items[at] = walk.builder.steps[item.index] = step
