@@ -137,6 +137,8 @@ def test_printing_is_the_same_every_time() -> None:
         (binary("**", -1, 2), "(-1) ** 2"),
         (nodes.Unary("-", binary("**", Name("a"), 2)), "-(a**2)"),
         (nodes.Attribute(Literal(1), "real"), "(1).real"),
+        (binary("**", nodes.Attribute(Literal(-1), "real"), Name("a")), "(-1).real**a"),
+        (binary("**", call("f"), Name("a")), "f() ** a"),
         (
             value([1e-05, 1e16, -0.5, float("-inf"), 10**20]),
             '[1e-05, 1e16, -0.5, -float("inf"), 100000000000000000000]',

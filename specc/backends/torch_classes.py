@@ -24,7 +24,7 @@ from specc.backends.torch_statements import (
     with_parameters,
 )
 from specc.backends.torch_support import brought_along
-from specc.backends.torch_words import block_home, incoming, structural, unknown_sizes
+from specc.backends.torch_words import block_home, incoming, structural
 from specc.code.nodes import (
     Attribute,
     Body,
@@ -147,7 +147,7 @@ class Writer:
         if frame.definition is None:
             return {name: Name(name) for name in home.words}
         found = dict(home.trace.arguments.get(id(frame), frame.given))
-        found.update({name: Name(name) for name in unknown_sizes(self.plan)})
+        found.update({name: Name(name) for name in self.plan.unknown})
         for name, (tensor, axis) in incoming(self.plan, frame).items():
             found[name] = home.trace.type(self.plan.seen(tensor)).shape[axis]
         return found

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from specc.model.graph import Declared, Frame, Model, Module, Port, Step, ValueId
+from specc.sizes.dim import Dim
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,12 @@ class Plan:
     training: set[ValueId] = field(default_factory=set)
     frames: dict[int, list[Frame]] = field(default_factory=dict)
     unused: set[int] = field(default_factory=set)
+
+    @cached_property
+    def unknown(self) -> tuple[str, ...]:
+        """The symbols that shapes of weights depend on: they are parameters of their classes."""
+        sizes = [size for weight in self.model.weights for size in weight.spec.shape]
+        return tuple(sorted({name for size in sizes if isinstance(size, Dim) for name in size.symbols}))
 
     def wanted(self, port: Port) -> ValueId:
         """The tensor that `logits` gives for an output."""

@@ -15,7 +15,6 @@ from specc.backends.torch_trace import Trace
 from specc.catalogue.op import TensorType
 from specc.code.nodes import Expression, Name, Traced, TracedFloat, index
 from specc.model.graph import Frame, ValueId
-from specc.sizes.dim import Dim
 from specc.syntax import tree as syntax
 
 Places = Mapping[str, tuple[ValueId, int]]
@@ -24,7 +23,7 @@ Places = Mapping[str, tuple[ValueId, int]]
 def block_home(plan: Plan, tree: Tree, frame: Frame) -> Home:
     """The class of a block as it looks from inside."""
     places = incoming(plan, frame)
-    words = {name: Word(name, "int") for name in (*unknown_sizes(plan), *places)}
+    words = {name: Word(name, "int") for name in (*plan.unknown, *places)}
     words.update(_parameters(frame))
     trace = Trace(plan, simplified)
     for name, (tensor, axis) in places.items():
@@ -41,17 +40,11 @@ def network_home(plan: Plan, tree: Tree, frame: Frame, fixed: frozenset[str]) ->
     """The class of the network; `fixed` are parameters that cannot be given another value."""
     words = {name: word for name, word in _parameters(frame).items() if name not in fixed}
     words = {name: Word(name, word.annotation, frame.given[name]) for name, word in words.items()}
-    words = {name: Word(name, "int") for name in unknown_sizes(plan)} | words
+    words = {name: Word(name, "int") for name in plan.unknown} | words
     trace = Trace(plan, simplified)
     bound = {name: spoken(frame.given[name], Name(name)) for name in words if name in frame.given}
     trace.begin(frame, bound)
     return Home(plan, tree, frame.module, trace, words)
-
-
-def unknown_sizes(plan: Plan) -> list[str]:
-    """The symbols that shapes of weights depend on: they are parameters of their classes."""
-    sizes = [size for weight in plan.model.weights for size in weight.spec.shape]
-    return sorted({name for size in sizes if isinstance(size, Dim) for name in size.symbols})
 
 
 def spoken(number: Any, node: Expression) -> Any:

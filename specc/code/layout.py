@@ -253,7 +253,7 @@ def _is_simple(node: Expression | str) -> bool:
             return not isinstance(value, str) and value is not ...
         case Unary(sign, operand):
             return sign != "not" and _is_simple(operand)
-        case Attribute(value):
+        case Attribute(Bracketed(value)) | Attribute(value):
             return _is_simple(value)
     return isinstance(node, Name)
 

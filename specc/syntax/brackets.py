@@ -74,6 +74,11 @@ def _match(tokens: list[Token], source: Source, by_indent: bool) -> list[Wrong]:
 def _close(tokens: list[Token], stack: list[int], index: int, found: list[Wrong]) -> None:
     """Takes a closer's partner from the stack; those above it have none."""
     wanted = _CLOSERS[tokens[index].text]
+    after = tokens[index + 1].text if index + 1 < len(tokens) else ""
+    outer = tokens[stack[-2]].text if len(stack) > 1 else ""
+    if outer and tokens[stack[-1]].text not in (wanted, "{") and outer == wanted == _CLOSERS.get(after):
+        found.append(Wrong(index, before=stack[-1], instead=OPENERS[tokens[stack.pop()].text]))
+        return
     for depth in range(len(stack) - 1, -1, -1):
         opener = tokens[stack[depth]].text
         if opener == wanted:
@@ -82,7 +87,6 @@ def _close(tokens: list[Token], stack: list[int], index: int, found: list[Wrong]
             return
         if opener == "{":
             break
-    after = tokens[index + 1].text if index + 1 < len(tokens) else ""
     if stack and wanted != "{" and tokens[stack[-1]].text != "{" and after != OPENERS[tokens[stack[-1]].text]:
         found.append(Wrong(index, before=stack[-1], instead=OPENERS[tokens[stack.pop()].text]))
     else:

@@ -37,7 +37,7 @@ class Machine:
         undone = self._log
         while True:
             token = tokens[self.at]
-            kind = self.kind(token, actions[states[-1]])
+            kind = self.kind(token, states)
             while True:
                 action = actions[states[-1]].get(kind)
                 if action is None:
@@ -66,21 +66,23 @@ class Machine:
                 if kind == self._end and states[-1] == self.last:
                     return values[-1]
 
-    def kind(self, token: Token, row: dict[int, int]) -> int:
+    def kind(self, token: Token, states: Sequence[int]) -> int:
         """What a token is where it stands: a word is one only where the grammar has a place for it."""
         if token.kind != self._name:
             return token.kind
+        row = self.tables.actions[states[-1]]
         for terminal, condition in self.tables.words.get(token.text, ()):
             if terminal in row and (condition is None or condition.match(self.text, token.end)):
-                return terminal
+                # A row may promise more than the states below can keep, where Lark merged states.
+                if self._name not in row or self.accepts(states, [terminal]):
+                    return terminal
         return self._name
 
     def accepts(self, states: Sequence[int], tokens: Sequence[Token | int]) -> int:
         """How many of the tokens (or terminals) could be read one after the other from these states."""
         states = list(states)
         for count, token in enumerate(tokens):
-            row = self.tables.actions[states[-1]]
-            kind = token if isinstance(token, int) else self.kind(token, row)
+            kind = token if isinstance(token, int) else self.kind(token, states)
             while True:
                 action = self.tables.actions[states[-1]].get(kind)
                 if action is None:

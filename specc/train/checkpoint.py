@@ -40,8 +40,8 @@ def tensors(module: torch.nn.Module) -> dict[str, torch.Tensor]:
 
 
 def save_weights(path: Path, weights: Mapping[str, torch.Tensor], about: Mapping[str, str]) -> None:
-    """A safetensors file, written aside."""
-    write_bytes(path, save(dict(weights), dict(about)))
+    """A safetensors file, written aside. The format's metadata have no fixed order, so `about` is one entry of JSON."""
+    write_bytes(path, save(dict(weights), {"specc": json.dumps(dict(about))}))
 
 
 def write(folder: Path, module: torch.nn.Module, optimizer: torch.optim.Optimizer, state: State) -> None:

@@ -19,7 +19,7 @@ from specc.train.events import EpochDone, Report, Stepped
 from specc.train.measure import measure
 from specc.train.problem import TrainProblem
 from specc.train.program import Code, Stop, mixed
-from specc.train.samples import Samples, cuts, shuffled
+from specc.train.samples import Indices, Samples, cuts, shuffled
 
 SAVE_AFTER = 2.0  # seconds between checkpoints, so that short epochs do not wait for the disk
 LOOK_AFTER = 20  # batches between looks at the loss where looking makes the device wait
@@ -113,7 +113,7 @@ class Loop:
             )
         self.state.total += found
 
-    def _update(self, parts: list[object], steps: int, sums: torch.Tensor) -> None:
+    def _update(self, parts: list[Indices], steps: int, sums: torch.Tensor) -> None:
         """One step of the optimizer, from one batch or several added up."""
         code, state = self.code, self.state
         torch.manual_seed(mixed(code.program.seed, "step", state.updates))
@@ -121,11 +121,12 @@ class Loop:
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group.get("factor", 1.0)
         self.optimizer.zero_grad(set_to_none=True)
+        count = sum(len(each) for each in parts)
         for part in parts:
-            inputs, target = self.samples.feed.batch(part)  # type: ignore[arg-type]
+            inputs, target = self.samples.feed.batch(part)
             loss = code.functions.loss(code.outputs(inputs), inputs, target)
             whole = loss + code.functions.penalty(code.weights)
-            (whole if len(parts) == 1 else whole / len(parts)).backward()
+            (whole if len(parts) == 1 else whole * (len(part) / count)).backward()
             sums += loss.detach().double() * len(target)
         self._clip()
         self.optimizer.step()

@@ -120,6 +120,7 @@ class Add(Arithmetic):
         Case("a + input", "[4, 6, 6] -> [4, 6, 6]", given="a: relu"),
         Case("x + y", "[4, H, W]; int [4, H, W] -> [4, H, W]"),
         Case("x + y", "[4, 5]; [] -> [4, 5]"),
+        Case("input + 0.5", "[T] -> [T]"),
         Case("a + 1", "[4] -> [4]", given="a: relu"),
         Case("a + input", "[4, H, W] -> [4, H, W]", given="a: relu"),
         Case("a + global_avgpool(input)[0]", "[4, 6, 6] -> [4, 6, 6]", given="a: relu"),

@@ -81,6 +81,7 @@ class Reshape(Reorder):
     cases = (
         Case("reshape([4, 4, 4])", "[64] -> [4, 4, 4]"),
         Case("reshape([64])", "[4, 4, 4] -> [64]"),
+        Case("reshape([2, 3, input.length])", "[6, L] -> [2, 3, L]"),
         Case("reshape([6, input.width])", "[2, 3, W] -> [6, W]"),
         Case("reshape([2, input.features // 2])", "[F] -> [2, F//2]"),
         Case("reshape([input.height * input.width, 4])", "[4, H, W] -> [H*W, 4]"),

@@ -28,8 +28,10 @@ def say(value: Any) -> str:
         return f"the word `{value}`"
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, int | float | Dim):
+    if isinstance(value, int | float):
         return f"the number {spell(value)}"
+    if isinstance(value, Dim):
+        return f"the size {spell(value)}, which is not known yet"
     if isinstance(value, str):
         return f"the text {spell(value)}"
     if isinstance(value, tuple | range):

@@ -1,0 +1,76 @@
+"""Compile and train a network; writes a run folder with its weights, figures and report."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from typing import Any
+
+from specc.data.project import open_spec
+from specc.tools import common
+from specc.tools.cli import Failure
+
+
+def arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE", nargs="?", help="the spec (not with --resume)")
+    parser.add_argument("--resume", metavar="RUN", help="continue a run in its own folder")
+    parser.add_argument("--train", metavar="NAME", default="", dest="phase", help="a named phase: `train NAME { … }`")
+    parser.add_argument("--out", metavar="DIR", default="runs", help="where run folders go (default: runs)")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    common.spec_options(parser)
+
+
+def run(args: Namespace) -> int:
+    if (args.file is None) == (args.resume is None):
+        raise Failure(2, "give a spec to train, or --resume RUN")
+    compilation, project = None, Path.cwd()
+    if args.file is not None:
+        compilation = common.compiled(args.file, args)
+        project = open_spec(args.file).folder
+    from specc.data.files import FileProblem
+    from specc.data.sources import DataProblem
+    from specc.tools.progress import Shown
+    from specc.train.problem import TrainProblem
+    from specc.train.training import train
+
+    with Shown() as shown, _Stop() as stop:
+        try:
+            done = train(
+                compilation, out_root=args.out, project=project, resume=args.resume, phase=args.phase, device=args.device,
+                report=shown.report, stop=stop.asked,
+            )  # fmt: skip
+        except (TrainProblem, FileProblem, DataProblem) as problem:
+            shown.close()
+            code = 1 if isinstance(problem, TrainProblem) else 2
+            raise Failure(code, str(getattr(problem, "message", problem)), problem.help) from None
+    if done.interrupted:
+        print(f"interrupted; continue with: specc train --resume {done.folder}", file=sys.stderr)
+        return 130
+    print(done.folder)
+    return 0
+
+
+class _Stop:
+    """Ctrl-C asks training to write a checkpoint and stop; a second one ends it at once."""
+
+    def __init__(self) -> None:
+        self._asked = False
+        self._before: Any = None
+
+    def __enter__(self) -> _Stop:
+        self._before = signal.signal(signal.SIGINT, self._note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        signal.signal(signal.SIGINT, self._before)
+
+    def _note(self, *_: object) -> None:
+        if self._asked:
+            raise KeyboardInterrupt
+        self._asked = True
+        print("\nstopping after this batch; a checkpoint will be written (Ctrl-C again ends at once)", file=sys.stderr)
+
+    def asked(self) -> bool:
+        return self._asked

@@ -1,0 +1,36 @@
+"""A run folder as the source of an export: its spec, its best weights, and what prediction needs beside them."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+from specc.backends.onnx_weights import SafetensorsFile
+from specc.compiler import Compilation
+from specc.tools import common
+from specc.tools.cli import Failure
+
+
+def opened(folder: Path, args: Namespace) -> tuple[Compilation, SafetensorsFile, dict[str, Any]]:
+    """The run's own spec compiled, its weights, and the arguments that `export` takes besides."""
+    from specc.train.problem import TrainProblem
+    from specc.train.runs import Run
+
+    if args.settings or args.network:
+        raise Failure(2, "a run is exported as it was trained", "--set and --network go with a spec and --weights")
+    try:
+        run = Run.load(folder)
+        found = run.compile()
+    except TrainProblem as problem:
+        raise Failure(2, problem.message, problem.help) from None
+    if not run.weights.is_file():
+        raise Failure(2, f"{folder} has no weights yet", f"continue it: specc train --resume {folder}")
+    weights = common.weights(args.weights or str(run.weights))
+    prepared = [each.to_json() for each in run.prepared.values()]
+    extra = {
+        "classes": run.class_names,
+        "prepare": prepared[0] if len(prepared) == 1 else None,
+        "encoding": run.encoding,
+    }
+    return found, weights, extra
