@@ -141,5 +141,5 @@ def _calls(unit: Unit) -> list[tree.Call]:
         if isinstance(node, tuple):
             waiting += node
         elif isinstance(node, tree.Node):
-            waiting += [getattr(node, name) for name in node.__dataclass_fields__ if name != "span"]
+            waiting += [getattr(node, name) for name in node.FIELDS if name != "span"]
     return found

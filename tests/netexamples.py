@@ -15,8 +15,10 @@ EXAMPLES = {
     file.stem: file.read_text(encoding="utf-8") for file in sorted((Path(__file__).parent / "examples").glob("*.net"))
 }
 _SPAN = Span(Source("made.net", ""), 0, 0)
-_NAMES = st.sampled_from("a b conv relu input output block x1 Big H expect at width repeat".split())
-_PLAIN = st.sampled_from("a b conv relu x1 Big H".split())
+_NAMES = st.sampled_from(
+    ["a", "b", "conv", "relu", "input", "output", "block", "x1", "Big", "H", "expect", "at", "width", "repeat"]
+)
+_PLAIN = st.sampled_from(["a", "b", "conv", "relu", "x1", "Big", "H"])
 
 
 def _made(kind: type[Any], *parts: Any) -> st.SearchStrategy[Any]:

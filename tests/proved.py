@@ -97,7 +97,9 @@ def inputs_of(model: Model, sizes: Mapping[str, int], batch: int, device: str = 
         elif kind.dtype == "float":
             found.append(torch.rand(shape, generator=generator) * 2 - 1)
         else:
-            found.append(torch.randint(0, 4 if kind.dtype == "int" else 2, shape, generator=generator).to(DTYPES[kind.dtype]))
+            found.append(
+                torch.randint(0, 4 if kind.dtype == "int" else 2, shape, generator=generator).to(DTYPES[kind.dtype])
+            )
     return found
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from shutil import which
 
 import pytest
+from code_samples import BODIES, EXPRESSIONS, SAMPLES, to_ast
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
@@ -18,7 +19,6 @@ from specc.code import nodes
 from specc.code.names import Namespace, camel_case, identifier, snake_case
 from specc.code.nodes import Literal, Name, Traced, TracedFloat, binary, call, index, method, value
 from specc.code.printer import print_body, print_expression, print_module
-from tests.code_samples import BODIES, EXPRESSIONS, SAMPLES, to_ast
 
 RUFF = which("ruff") or which("ruff", path=sysconfig.get_path("scripts"))
 needs_ruff = pytest.mark.skipif(RUFF is None, reason="ruff is not installed")

@@ -7,14 +7,13 @@ import re
 
 import pytest
 from hypothesis import Phase, given, settings
+from netexamples import EXAMPLES, Spelled, trees
 
 from specc.syntax.format import format_text
 from specc.syntax.parse import parse
 from specc.syntax.same import same_meaning
 from specc.text.diagnostics import Bag
 from specc.text.source import Source
-
-from netexamples import EXAMPLES, Spelled, trees
 
 
 def formatted(text: str) -> str:
@@ -96,7 +95,7 @@ def test_a_file_with_mistakes_is_left_alone() -> None:
     assert [each.code for each in bag] == ["unexpected-token"]
 
 
-@settings(max_examples=60, deadline=None, derandomize=True, phases=[Phase.generate])
+@settings(max_examples=40, deadline=None, derandomize=True, phases=[Phase.generate])
 @given(trees())
 def test_formatting_any_tree_keeps_its_meaning(made: Spelled) -> None:
     text = formatted(made.text)

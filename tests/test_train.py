@@ -274,7 +274,7 @@ def test_pictures_give_the_same_whether_they_are_kept_or_read_again(tmp_path: Pa
         for at in range(12):
             low = 0 if kind == "dark" else 128
             Image.fromarray(rng.integers(low, low + 128, (6, 6), dtype=np.uint8)).save(tmp_path / "p" / kind / f"{at}.png")
-    settings = 'data images("p"); loss cross_entropy; batch 4; epochs 3; prepare normalize; split test=0.25, validation=0.25'
+    settings = 'data images("p"); loss cross_entropy; batch 4; epochs 8; prepare normalize; split test=0.25, validation=0.25; optimizer adam(lr=0.02)'
     network = "network Net { input image: [1, 6, 6]; flatten; linear(2); softmax }\n"
     kept = go(tmp_path, settings, network)
     monkeypatch.setattr(samples, "IN_MEMORY", 0)

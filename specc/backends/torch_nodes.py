@@ -10,6 +10,7 @@ from specc.code.nodes import Binary, Expression, Literal, Name, Unary, formula
 from specc.code.printer import print_expression
 from specc.code.traced import Traced, TracedFloat
 from specc.sizes.dim import Dim, Size, symbol
+from specc.text.record import Record
 
 LONGEST = 4  # names and numbers in an expression that stands for one number
 
@@ -34,8 +35,8 @@ def _below(node: Any) -> Iterator[Any]:
     """What a node or a tuple of nodes is made of."""
     if isinstance(node, tuple):
         yield from node
-    elif hasattr(node, "__dataclass_fields__"):
-        yield from (getattr(node, name) for name in node.__dataclass_fields__)
+    elif isinstance(node, Record):
+        yield from (getattr(node, name) for name in node.FIELDS)
 
 
 def put_in_place(node: Any, part: Expression, by: Expression) -> Any:
@@ -44,9 +45,9 @@ def put_in_place(node: Any, part: Expression, by: Expression) -> Any:
         return by
     if isinstance(node, tuple):
         return tuple(put_in_place(each, part, by) for each in node)
-    if not hasattr(node, "__dataclass_fields__"):
+    if not isinstance(node, Record):
         return node
-    return type(node)(*(put_in_place(getattr(node, name), part, by) for name in node.__dataclass_fields__))
+    return type(node)(*(put_in_place(getattr(node, name), part, by) for name in node.FIELDS))
 
 
 def replaced(node: Any, by: Mapping[str, Expression]) -> Any:
@@ -55,9 +56,9 @@ def replaced(node: Any, by: Mapping[str, Expression]) -> Any:
         return by.get(node.name, node)
     if isinstance(node, tuple):
         return tuple(replaced(each, by) for each in node)
-    if not hasattr(node, "__dataclass_fields__"):
+    if not isinstance(node, Record):
         return node
-    return type(node)(*(replaced(getattr(node, name), by) for name in node.__dataclass_fields__))
+    return type(node)(*(replaced(getattr(node, name), by) for name in node.FIELDS))
 
 
 def width(node: Expression) -> int:

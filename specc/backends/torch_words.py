@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import keyword
 from collections.abc import Iterator, Mapping
-from dataclasses import fields, is_dataclass
 from typing import Any
 
 from specc.backends.torch_home import Home, Tree, Word, words_in
@@ -170,10 +169,10 @@ def _nodes(node: Any) -> Iterator[Any]:
     if isinstance(node, tuple):
         for each in node:
             yield from _nodes(each)
-    elif is_dataclass(node) and isinstance(node, syntax.Node):
+    elif isinstance(node, syntax.Node):
         yield node
-        for each in fields(node):
-            yield from _nodes(getattr(node, each.name))
+        for each in node.FIELDS:
+            yield from _nodes(getattr(node, each))
 
 
 def _names(expression: Any, lets: Mapping[str, syntax.Expr], seen: set[str]) -> set[str]:

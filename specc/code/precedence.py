@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 from specc.code.tree import (
     Attribute,
@@ -31,7 +30,6 @@ _BINARY = {"|": 6, "^": 7, "&": 8, "<<": 9, ">>": 9, "+": 10, "-": 10}
 _BINARY |= dict.fromkeys(("*", "/", "//", "%", "@"), 11) | {"**": _POWER}
 
 
-@dataclass(frozen=True, slots=True)
 class Bracketed(Expression):
     """An expression in brackets."""
 

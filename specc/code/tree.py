@@ -2,42 +2,36 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from types import EllipsisType
 
+from specc.text.record import Record
 
-class Expression:
+
+class Expression(Record):
     """Something with a value."""
 
-    __slots__ = ()
 
-
-@dataclass(frozen=True, slots=True)
 class Name(Expression):
     name: str
 
 
-@dataclass(frozen=True, slots=True)
 class Literal(Expression):
     """A number, a string, a truth value, None or `...`."""
 
     value: int | float | str | bool | EllipsisType | None
 
 
-@dataclass(frozen=True, slots=True)
 class Attribute(Expression):
     value: Expression
     name: str
 
 
-@dataclass(frozen=True, slots=True)
 class Call(Expression):
     function: Expression
     arguments: tuple[Expression, ...] = ()
     keywords: tuple[tuple[str, Expression], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
 class Index(Expression):
     """`value[item]`; a Tuple is written without brackets of its own."""
 
@@ -45,7 +39,6 @@ class Index(Expression):
     item: Expression
 
 
-@dataclass(frozen=True, slots=True)
 class Slice(Expression):
     """`start:stop:step`, only as an Index's item or in the Tuple that is it."""
 
@@ -54,29 +47,24 @@ class Slice(Expression):
     step: Expression | None = None
 
 
-@dataclass(frozen=True, slots=True)
 class Starred(Expression):
     """`*value` among arguments and in lists and tuples."""
 
     value: Expression
 
 
-@dataclass(frozen=True, slots=True)
 class Tuple(Expression):
     items: tuple[Expression, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class List(Expression):
     items: tuple[Expression, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class Dict(Expression):
     items: tuple[tuple[str, Expression], ...]
 
 
-@dataclass(frozen=True, slots=True)
 class ListOf(Expression):
     """`[element for target in iterable if condition]`."""
 
@@ -86,7 +74,6 @@ class ListOf(Expression):
     condition: Expression | None = None
 
 
-@dataclass(frozen=True, slots=True)
 class Unary(Expression):
     """`-`, `+`, `~` or `not`."""
 
@@ -94,7 +81,6 @@ class Unary(Expression):
     operand: Expression
 
 
-@dataclass(frozen=True, slots=True)
 class Binary(Expression):
     """An arithmetic or bitwise operator between two operands; nest to the left for `a + b + c`."""
 
@@ -103,7 +89,6 @@ class Binary(Expression):
     right: Expression
 
 
-@dataclass(frozen=True, slots=True)
 class Compare(Expression):
     """`first < second`, and chains of it."""
 
@@ -111,7 +96,6 @@ class Compare(Expression):
     rest: tuple[tuple[str, Expression], ...]
 
 
-@dataclass(frozen=True, slots=True)
 class BoolOp(Expression):
     """`and` or `or` between at least two values."""
 
@@ -119,7 +103,6 @@ class BoolOp(Expression):
     values: tuple[Expression, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class Conditional(Expression):
     """`then if test else otherwise`."""
 
@@ -128,28 +111,23 @@ class Conditional(Expression):
     otherwise: Expression
 
 
-@dataclass(frozen=True, slots=True)
 class FString(Expression):
     """Texts and the expressions between them, which hold no strings and no dicts."""
 
     parts: tuple[str | Expression, ...]
 
 
-class Statement:
+class Statement(Record):
     """A line or a block of a program."""
-
-    __slots__ = ()
 
 
 Body = tuple[Statement, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class ExpressionStatement(Statement):
     value: Expression
 
 
-@dataclass(frozen=True, slots=True)
 class Assign(Statement):
     """`a = b = value`; with an annotation there is one target, and the value may be missing."""
 
@@ -158,24 +136,20 @@ class Assign(Statement):
     annotation: Expression | None = None
 
 
-@dataclass(frozen=True, slots=True)
 class Return(Statement):
     value: Expression | None = None
 
 
-@dataclass(frozen=True, slots=True)
 class Raise(Statement):
     exception: Expression
     cause: Expression | None = None
 
 
-@dataclass(frozen=True, slots=True)
 class Assert(Statement):
     test: Expression
     message: Expression | None = None
 
 
-@dataclass(frozen=True, slots=True)
 class If(Statement):
     """An If that is all of `otherwise` is written `elif`."""
 
@@ -184,14 +158,12 @@ class If(Statement):
     otherwise: Body = ()
 
 
-@dataclass(frozen=True, slots=True)
 class For(Statement):
     target: Expression
     iterable: Expression
     body: Body
 
 
-@dataclass(frozen=True, slots=True)
 class With(Statement):
     """Each context with the target after its `as`, or None."""
 
@@ -199,14 +171,12 @@ class With(Statement):
     body: Body
 
 
-@dataclass(frozen=True, slots=True)
-class Parameter:
+class Parameter(Record):
     name: str
     annotation: Expression | None = None
     default: Expression | None = None
 
 
-@dataclass(frozen=True, slots=True)
 class FunctionDef(Statement):
     """`variadic` is the parameter after a `*`; `keyword_only` follow it, or a bare `*`."""
 
@@ -220,7 +190,6 @@ class FunctionDef(Statement):
     decorators: tuple[Expression, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
 class ClassDef(Statement):
     name: str
     bases: tuple[Expression, ...]
@@ -229,7 +198,6 @@ class ClassDef(Statement):
     decorators: tuple[Expression, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
 class Import(Statement):
     """`import module as alias`; "" is no alias."""
 
@@ -237,7 +205,6 @@ class Import(Statement):
     alias: str = ""
 
 
-@dataclass(frozen=True, slots=True)
 class ImportFrom(Statement):
     """`from module import name as alias, …`."""
 
@@ -245,19 +212,16 @@ class ImportFrom(Statement):
     names: tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True, slots=True)
 class Comment(Statement):
     """A comment on lines of its own, before the statement that follows; the text has no `#`."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
 class Blank(Statement):
     """An empty line between two statements; where Python's style wants more, there are more."""
 
 
-@dataclass(frozen=True, slots=True)
-class Module:
+class Module(Record):
     docstring: str
     body: Body

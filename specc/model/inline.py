@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from specc.model.elaborate.changes import Edit, edits, is_setting
@@ -199,6 +199,6 @@ def _walk(node: Any) -> Iterator[Any]:
         each = waiting.pop()
         if isinstance(each, tuple):
             waiting += reversed(each)
-        elif is_dataclass(each) and not isinstance(each, Span):
+        elif isinstance(each, tree.Node):
             yield each
-            waiting += [getattr(each, item.name) for item in reversed(fields(each))]
+            waiting += [getattr(each, name) for name in reversed(each.FIELDS)]

@@ -120,7 +120,7 @@ def mended(source: Source, tokens: list[Token], wrong: list[Wrong], tables: Tabl
                 break
             waiting.pop()
             result.append(_closer(source, opener, result[-1], tables, bag))
-        mistake = wrong_at.get(index, None)  # type: ignore[assignment]
+        mistake = wrong_at.get(index)  # type: ignore[assignment]
         if mistake is None:
             result.append(token)
         elif token.text in OPENERS:

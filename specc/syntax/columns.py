@@ -183,6 +183,6 @@ def _place(group: list[Laid], least: int) -> None:
     if aligned:
         most = max(Counter(aligned).items(), key=lambda each: (each[1], each[0]))[0]
         column = max(most, column)
-    for line, cut, shift, width in zip(group, first, offset, widths, strict=True):
+    for line, cut, width in zip(group, first, widths, strict=True):
         goal = column if together else width + least
         line.text = line.text + " " * (goal - width) + cut.text

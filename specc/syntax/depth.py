@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
-
 from specc.syntax.tree import Node
 from specc.text.source import Span
 
@@ -19,15 +17,10 @@ def too_deep(node: Node) -> Span | None:
         each, depth = waiting.pop()
         if depth > _DEEPEST:
             return each.span
-        for name in _fields(type(each)):
+        for name in type(each).FIELDS:
             value = getattr(each, name)
             if isinstance(value, Node):
                 waiting.append((value, depth + 1))
             elif isinstance(value, tuple):
                 waiting += [(item, depth + 1) for item in value if isinstance(item, Node)]
     return None
-
-
-@cache
-def _fields(kind: type[Node]) -> tuple[str, ...]:
-    return tuple(name for name in kind.__dataclass_fields__ if not name.endswith("span"))

@@ -34,7 +34,7 @@ class Machine:
         actions, tokens = self.tables.actions, self.tokens
         states, values, places = self.states, self.values, self.places
         hops, rules, goto = self.tables.hops, self.tables.rules, self.tables.goto
-        undone = self._log
+        log = self._log
         while True:
             token = tokens[self.at]
             kind = self.kind(token, states)
@@ -50,7 +50,7 @@ class Machine:
                     values.append(token)
                     places.append((token.start, token.end))
                     self.at += 1
-                    undone.clear()
+                    log.clear()
                     break
                 rule = rules[~action]
                 if rule.alone:
@@ -58,7 +58,7 @@ class Machine:
                     hop = hops.get(key)
                     if hop is None:
                         hop = hops[key] = self._hop(*key)
-                    undone.append((states[-1:], None, None))
+                    log.append((states[-1:], None, None))
                     states[-1] = hop
                 else:
                     self._complete(rule)
@@ -143,7 +143,7 @@ class Machine:
 
 
 def _grown(rule: Rule, found: list[Any]) -> tuple[Any, ...]:
-    """A row in the making: what it was before, and what came to it. Nothing is changed, so that it can be undone."""
+    """A row in the making: what it was before, and what came to it. Nothing is changed, so that it can be log."""
     if len(rule.plan) == 1 and not rule.spliced:
         return (None, found[rule.plan[0] or 0])
     row: tuple[Any, ...] | None = None

@@ -184,7 +184,7 @@ def _places(file: tree.File) -> _Places:
             found.structural.add(node.body.span.start)
         if isinstance(node, tree.If) and node.other is not None and not _else_if(node.other):
             found.structural.add(node.other.span.start)
-        for name in node.__dataclass_fields__:
+        for name in node.FIELDS:
             value = getattr(node, name)
             waiting += [value] if isinstance(value, tree.Node) else []
             waiting += [each for each in value if isinstance(each, tree.Node)] if isinstance(value, tuple) else []

@@ -15,7 +15,7 @@ def same_meaning(one: Any, other: Any) -> bool:
         if type(left) is not type(right):
             return False
         if isinstance(left, Node):
-            names = [name for name in left.__dataclass_fields__ if not name.endswith("span")]
+            names = [name for name in left.FIELDS if not name.endswith("span")]
             waiting += [(getattr(left, name), getattr(right, name)) for name in names]
         elif isinstance(left, tuple):
             if len(left) != len(right):

@@ -2,49 +2,47 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
+from specc.text.record import Record
 from specc.text.source import Span
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(Record):
     """Anything in the tree."""
 
     span: Span
 
 
 # ---------------------------------------------------------------------------------------------------- expressions
-@dataclass(frozen=True, slots=True)
 class Number(Node):
     """`64`, `138_357_544`, `0.5`, `1e-5`: an int where it is written as one."""
 
     value: int | float
 
 
-@dataclass(frozen=True, slots=True)
 class Text(Node):
     """A string without braces in it, unescaped: `"data/stroke"`."""
 
     value: str
 
 
-@dataclass(frozen=True, slots=True)
 class Truth(Node):
     """`true` or `false`."""
 
     value: bool
 
 
-@dataclass(frozen=True, slots=True)
 class Name(Node):
-    """A bare name; what it means is decided where it stands."""
+    """A bare name; what it means is decided where it stands.
+
+    The name is empty where the parser found nothing that it could read. That mistake is reported already, so such a
+    name is unknown in silence.
+    """
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
 class Attribute(Node):
     """`value.name`: an attribute of a tensor, a label in a group, an output of a block, a weight."""
 
@@ -53,7 +51,6 @@ class Attribute(Node):
     name_span: Span
 
 
-@dataclass(frozen=True, slots=True)
 class Slice(Node):
     """`start:stop` inside an index; either may be missing."""
 
@@ -61,7 +58,6 @@ class Slice(Node):
     stop: Expr | None
 
 
-@dataclass(frozen=True, slots=True)
 class Index(Node):
     """`value[0]`, `value[:H, 1:]`."""
 
@@ -69,7 +65,6 @@ class Index(Node):
     items: tuple[Expr | Slice, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class Argument(Node):
     """One argument of a call or a setting; `name` is empty for one by position. `star` marks `*S`."""
 
@@ -78,7 +73,6 @@ class Argument(Node):
     name_span: Span | None = None
 
 
-@dataclass(frozen=True, slots=True)
 class Call(Node):
     """`function(arguments)`; the function is a name, an attribute or an index (`units[i](64)`)."""
 
@@ -86,21 +80,18 @@ class Call(Node):
     arguments: tuple[Argument, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class List(Node):
     """`[1, 2, 3]`; an item may be `*S` in shapes."""
 
     items: tuple[Expr, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class Star(Node):
     """`*value` inside a list: its items stand here."""
 
     value: Expr
 
 
-@dataclass(frozen=True, slots=True)
 class Comprehension(Node):
     """`[item for names in source if condition]`."""
 
@@ -113,7 +104,6 @@ class Comprehension(Node):
 Operator = Literal["+", "-", "*", "/", "//", "%", "**", "==", "!=", "<", "<=", ">", ">=", "and", "or"]
 
 
-@dataclass(frozen=True, slots=True)
 class Binary(Node):
     """`left operator right`. A chain of comparisons (`a < b < c`) is an error of its own in the parser."""
 
@@ -122,7 +112,6 @@ class Binary(Node):
     right: Expr
 
 
-@dataclass(frozen=True, slots=True)
 class Unary(Node):
     """`-value` or `not value`."""
 
@@ -130,7 +119,6 @@ class Unary(Node):
     value: Expr
 
 
-@dataclass(frozen=True, slots=True)
 class Choice(Node):
     """`chosen if condition else other`."""
 
@@ -139,21 +127,18 @@ class Choice(Node):
     other: Expr
 
 
-@dataclass(frozen=True, slots=True)
 class Chain(Node):
     """`a -> b -> c`, two or more elements, as an expression (in `sum`, a `let`, a setting such as `warmup(5) -> cosine`)."""
 
     elements: tuple[Expr | Group | Parallel, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class Group(Node):
     """`{ … }` standing as a layer."""
 
     body: Body
 
 
-@dataclass(frozen=True, slots=True)
 class Parallel(Node):
     """`parallel { … }`: every line gets the same input."""
 
@@ -181,7 +166,6 @@ Expr = (
 
 
 # ----------------------------------------------------------------------------------------------------- statements
-@dataclass(frozen=True, slots=True)
 class Label(Node):
     """A label. `parts` are literal pieces and expressions of a string label; a plain label is one str part."""
 
@@ -189,7 +173,6 @@ class Label(Node):
     quoted: bool = False
 
 
-@dataclass(frozen=True, slots=True)
 class Claim(Node):
     """One claim of an `expect`: `[64, 112, 112]` (name "shape"), `params=9_408`, `valid when …` (name "valid")."""
 
@@ -197,7 +180,6 @@ class Claim(Node):
     value: Expr
 
 
-@dataclass(frozen=True, slots=True)
 class Expect(Node):
     """`expect claims… [at H=520, W=520]`."""
 
@@ -205,7 +187,6 @@ class Expect(Node):
     at: tuple[Argument, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
 class Line(Node):
     """A step: `labels: value as name   expect …`. `value` is a Chain if there is an arrow.
 
@@ -222,7 +203,6 @@ class Line(Node):
     expects: tuple[Expect, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
 class Publish(Node):
     """`output low [when training]` without a colon: publishes a tensor that has its name already."""
 
@@ -231,7 +211,6 @@ class Publish(Node):
     expects: tuple[Expect, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
 class Input(Node):
     """`input image: [1, H, W]`, `input tokens: int [T]`, with an optional `where` behind it."""
 
@@ -242,7 +221,6 @@ class Input(Node):
     where: Expr | None = None
 
 
-@dataclass(frozen=True, slots=True)
 class Weight(Node):
     """`parameter name: [shape], stored=…, init=…` or `buffer name: int [shape] = value`."""
 
@@ -255,14 +233,12 @@ class Weight(Node):
     value: Expr | None = None
 
 
-@dataclass(frozen=True, slots=True)
 class Where(Node):
     """`where H % 16 == 0 and H >= 32`."""
 
     condition: Expr
 
 
-@dataclass(frozen=True, slots=True)
 class Let(Node):
     """`let name = value` (`parameters` is None) or `let name(parameters) = value`."""
 
@@ -272,7 +248,6 @@ class Let(Node):
     value: Expr
 
 
-@dataclass(frozen=True, slots=True)
 class If(Node):
     """`if condition { … } else { … }`; an `else if` is an If alone in `other`. No level of its own."""
 
@@ -281,7 +256,6 @@ class If(Node):
     other: Body | None
 
 
-@dataclass(frozen=True, slots=True)
 class Repeat(Node):
     """`repeat n { … }`."""
 
@@ -289,7 +263,6 @@ class Repeat(Node):
     body: Body
 
 
-@dataclass(frozen=True, slots=True)
 class For(Node):
     """`for names in source { … }`."""
 
@@ -301,7 +274,6 @@ class For(Node):
 Statement = Line | Publish | Input | Weight | Where | Let | If | Repeat | For
 
 
-@dataclass(frozen=True, slots=True)
 class Body(Node):
     """What stands between braces, in order."""
 
@@ -309,7 +281,6 @@ class Body(Node):
 
 
 # --------------------------------------------------------------------------------------------------- declarations
-@dataclass(frozen=True, slots=True)
 class Parameter(Node):
     """A parameter of a block, a network or a `let` function; `type` is empty if it was left out."""
 
@@ -318,7 +289,6 @@ class Parameter(Node):
     default: Expr | None = None
 
 
-@dataclass(frozen=True, slots=True)
 class Signature(Node):
     """`[C, H, W] -> [channels, H, W]`; without the right side it only binds names."""
 
@@ -326,7 +296,6 @@ class Signature(Node):
     gives: List | None
 
 
-@dataclass(frozen=True, slots=True)
 class Block(Node):
     """`block Name(parameters): signature { … }`."""
 
@@ -337,7 +306,6 @@ class Block(Node):
     body: Body
 
 
-@dataclass(frozen=True, slots=True)
 class Network(Node):
     """`network Name(parameters) { … } expect …`."""
 
@@ -348,7 +316,6 @@ class Network(Node):
     expects: tuple[Expect, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
 class Alias(Node):
     """`network ResNet18 = ResNet(Basic, [2, 2, 2, 2]) expect …`."""
 
@@ -358,7 +325,6 @@ class Alias(Node):
     expects: tuple[Expect, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
 class ImportedName(Node):
     """One name of an import, perhaps under another (`Basic as Plain`)."""
 
@@ -366,7 +332,6 @@ class ImportedName(Node):
     alias: str = ""
 
 
-@dataclass(frozen=True, slots=True)
 class Import(Node):
     """`import A, B from "blocks/residual.net"` (`quoted`) or `import A from residual` (the bundled library)."""
 
@@ -376,7 +341,6 @@ class Import(Node):
     origin_span: Span
 
 
-@dataclass(frozen=True, slots=True)
 class Setting(Node):
     """One setting of a section: a (dotted) name, then arguments by position or by name."""
 
@@ -385,7 +349,6 @@ class Setting(Node):
     arguments: tuple[Argument, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class Section(Node):
     """`train { … }`, `train tune { … }`, `train for ResNet34 { … }`, `export { … }`."""
 
@@ -398,8 +361,7 @@ class Section(Node):
 Declaration = Import | Let | Block | Network | Alias | Section
 
 
-@dataclass(frozen=True, slots=True)
 class File(Node):
-    """A whole file. `mistakes` is true where the parser repaired something, so that later rules can be mild."""
+    """A whole file. Where the parser repaired something, its mistakes are in the bag and `Name("")` stands for a gap."""
 
     declarations: tuple[Declaration, ...]

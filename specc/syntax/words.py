@@ -28,11 +28,31 @@ _KINDS = {
     "CONTINUATION": "the end of the line",
     "$END": "the end of the file",
 }
-_VALUES = frozenset("NUMBER STRING NAME LPAR LSQB MINUS NOT TRUE FALSE STAR LBRACE _PARALLEL".split())
-_STEPS = frozenset("NAME _IF _REPEAT _FOR _LET _INPUT _OUTPUT PARAMETER BUFFER _WHERE".split())
-_DECLARATIONS = frozenset("_BLOCK _NETWORK _LET _IMPORT _TRAIN _EXPORT".split())
+_VALUES = frozenset(
+    ["NUMBER", "STRING", "NAME", "LPAR", "LSQB", "MINUS", "NOT", "TRUE", "FALSE", "STAR", "LBRACE", "_PARALLEL"]
+)
+_STEPS = frozenset(["NAME", "_IF", "_REPEAT", "_FOR", "_LET", "_INPUT", "_OUTPUT", "PARAMETER", "BUFFER", "_WHERE"])
+_DECLARATIONS = frozenset(["_BLOCK", "_NETWORK", "_LET", "_IMPORT", "_TRAIN", "_EXPORT"])
 _GOES_ON = frozenset(
-    "PLUS MINUS STAR SLASH DOUBLE_SLASH PERCENT POWER COMPARES AND OR DOT LPAR LSQB _IF ARROW _FOR _AS".split()
+    [
+        "PLUS",
+        "MINUS",
+        "STAR",
+        "SLASH",
+        "DOUBLE_SLASH",
+        "PERCENT",
+        "POWER",
+        "COMPARES",
+        "AND",
+        "OR",
+        "DOT",
+        "LPAR",
+        "LSQB",
+        "_IF",
+        "ARROW",
+        "_FOR",
+        "_AS",
+    ]
 )
 
 
