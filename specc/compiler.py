@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from specc.model.elaborate.evaluate import Budget, Evaluator
@@ -18,6 +18,7 @@ from specc.resources import root
 from specc.syntax import tree
 from specc.syntax.parse import parse, parse_expression
 from specc.text.diagnostics import Bag, Diagnostic, SpecError
+from specc.text.record import changed
 from specc.text.source import Source
 
 LARGEST_TEXT = 1_000_000
@@ -157,7 +158,7 @@ def _add_mildly(bag: Bag, inner: Bag) -> bool:
     """
     for each in inner:
         later = each.code == "unsupported-setting"
-        bag.add(replace(each, severity="warning") if later else each)
+        bag.add(changed(each, severity="warning") if later else each)
     return inner.failed
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import replace
 
 from specc.model.elaborate.files import Unit
 from specc.sizes.conditions import nearest
 from specc.syntax import tree
 from specc.text.diagnostics import Bag, Diagnostic, Fix
+from specc.text.record import changed
 from specc.text.source import Source, Span
 
 SIZED = frozenset({"window-does-not-fit", "window-too-large", "shape-mismatch"})
@@ -39,7 +39,7 @@ def with_fixes(bag: Bag, source: Source, unit: Unit | None, compile_again: Compi
             tries -= 1
             if _mends(fix, source, errors, compile_again):
                 kept.append(fix)
-        found.add(replace(each, fixes=tuple(kept)))
+        found.add(changed(each, fixes=tuple(kept)))
     return found
 
 

@@ -7,17 +7,16 @@ written bare in a spec and arrive as `str`. An argument of type `Size` may be sy
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 from specc.sizes.dim import Dim, Size
+from specc.text.record import Record
 
 Schema = dict[str, Any]
 LARGEST = 10**12
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(Record):
     """One type of argument.
 
     `says` completes "must be …". `words` are the bare words it knows. `tensor` marks a further input by name.
@@ -120,13 +119,13 @@ AxisList = Annotated[
 SizeArgument = Annotated[Size, Kind("a size", SIZE, symbolic=True)]
 Shape = Annotated[tuple[Size, ...], Kind("a list of sizes", items(SIZE), symbolic=True)]
 Table = Annotated[
-    tuple[tuple[int, ...], ...], Kind("a list with the input channels of each output channel", items(items(whole(0), 1), 1))
+    tuple[tuple[int, ...], ...],
+    Kind("a list with the input channels of each output channel", items(items(whole(0), 1), 1)),
 ]
 _INITIALIZERS = ("he", "xavier", "normal", "uniform", "constant", "zeros", "ones", "orthogonal", "signs")
 
 
-@dataclass(frozen=True, slots=True)
-class Initial:
+class Initial(Record):
     """An initialiser with arguments: `normal(std=0.01)`; a name is "" for an argument by position."""
 
     name: str
@@ -142,7 +141,10 @@ def _is_initial(value: Any) -> Any:
 
 
 Initializer = Annotated[
-    Any, Kind(_or(_INITIALIZERS) + ", or one with arguments such as normal(std=0.01)", _function(_is_initial), _INITIALIZERS)
+    Any,
+    Kind(
+        _or(_INITIALIZERS) + ", or one with arguments such as normal(std=0.01)", _function(_is_initial), _INITIALIZERS
+    ),
 ]
 TensorArgument = Annotated[Any, Kind("a tensor", {"type": "any"}, tensor=True)]
 KeywordOnly = Annotated[None, "what follows is given by name"]

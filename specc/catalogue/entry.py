@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from inspect import get_annotations
 from typing import Any, ClassVar
 
 from pydantic_core import SchemaValidator, ValidationError
 
 from specc.catalogue.arguments import Kind, Schema
+from specc.text.record import Record
 
 
 class Misfit(Exception):
@@ -37,8 +37,7 @@ class Misfit(Exception):
         self.repairs = repairs
 
 
-@dataclass(frozen=True, slots=True)
-class Repair:
+class Repair(Record):
     """`argument=value` (the value as .net text) instead of what is written, and what that does in words."""
 
     argument: str
@@ -46,8 +45,7 @@ class Repair:
     says: str
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
+class Case(Record):
     """A tested example: a call, what shapes it takes and gives, and its number of parameters.
 
     `shapes` is `"[3, 224, 224] -> [64, 112, 112]"`; several inputs or outputs are separated by `;`.
@@ -61,8 +59,7 @@ class Case:
     given: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Wrong:
+class Wrong(Record):
     """A call that must be refused with `code`, pointing at argument `at` (or at the input)."""
 
     call: str
@@ -71,8 +68,7 @@ class Wrong:
     at: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(Record):
     """One declared argument. `default` is `...` for a required one."""
 
     name: str
@@ -85,8 +81,7 @@ class Field:
         return self.default is ...
 
 
-@dataclass(frozen=True, slots=True)
-class Arguments:
+class Arguments(Record):
     """What is wrong with one argument, in the words of its type."""
 
     code: str
@@ -162,13 +157,6 @@ class BadArguments(Exception):
         self.found = found
 
 
-@dataclass
-class Registry:
-    """The entries that were loaded, by name; a family's file fills it on import."""
-
-    entries: dict[str, type[Entry]] = field(default_factory=dict)
-
-
 def _fields(cls: type[Entry]) -> dict[str, Field]:
     found = {name: each for base in reversed(cls.__mro__[1:]) for name, each in getattr(base, "fields", {}).items()}
     positional = True
@@ -200,7 +188,9 @@ def _schema(cls: type[Entry]) -> Schema:
     }
     return {
         "type": "typed-dict",
-        "fields": {name: {"type": "typed-dict-field", "schema": schema, "required": True} for name, schema in parts.items()},
+        "fields": {
+            name: {"type": "typed-dict-field", "schema": schema, "required": True} for name, schema in parts.items()
+        },
     }
 
 

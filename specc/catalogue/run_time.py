@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields, is_dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from specc.catalogue.op import TensorType
 from specc.code.nodes import Attribute, Expression, Literal, Name, index, value
 from specc.sizes.dim import Dim, Size, symbol
+from specc.text.record import Record, changed
 
 if TYPE_CHECKING:
     from specc.catalogue.lowering import OnnxGraph, OnnxValue, TorchContext, TorchValue
@@ -44,9 +44,9 @@ def _fill(node: Any, known: dict[str, Expression]) -> Any:
         return known.get(node.name, node)
     if isinstance(node, tuple):
         return tuple(_fill(each, known) for each in node)
-    if not is_dataclass(node) or isinstance(node, type):
+    if not isinstance(node, Record):
         return node
-    return replace(node, **{each.name: _fill(getattr(node, each.name), known) for each in fields(node)})
+    return changed(node, **{name: _fill(getattr(node, name), known) for name in node.FIELDS})
 
 
 def new_shape(t: TorchContext, x: TorchValue, shape: Sequence[Size]) -> list[Expression]:

@@ -10,6 +10,7 @@ from specc.catalogue.op import Op, TensorType, WeightSpec
 from specc.sizes.conditions import Condition, Predicate
 from specc.sizes.dim import Size
 from specc.syntax import tree
+from specc.text.record import Record
 from specc.text.source import Span
 
 if TYPE_CHECKING:
@@ -20,8 +21,7 @@ if TYPE_CHECKING:
 ValueId = int
 
 
-@dataclass(frozen=True, slots=True)
-class Value:
+class Value(Record):
     """A tensor of the model. `name` is what the spec calls it (a label or `as`; "" if nothing).
 
     `type` is None after an error ("Unknown"). `step` is the index of the step that makes it; None for inputs and for
@@ -36,8 +36,7 @@ class Value:
     key: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Record):
     """One op at one place. `path` is unique in the report; `module` is the module it runs, None for operators on tensors.
 
     `inputs` and `ports` run parallel: a port is "" for an input by position, else the argument's name.
@@ -85,8 +84,7 @@ class Module:
         return f"{self.path}.{name}" if self.path else name
 
 
-@dataclass(frozen=True, slots=True)
-class Declared:
+class Declared(Record):
     """`parameter` or `buffer` met on the way: its module's key and the value it stands for."""
 
     key: str
@@ -117,8 +115,7 @@ class Frame:
     again: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Port:
+class Port(Record):
     """An input or an output of the network."""
 
     name: str
@@ -127,8 +124,7 @@ class Port:
     span: Span | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Requirement:
+class Requirement(Record):
     """What must hold of the sizes, and the step that asks for it. `text` says it for people ("2*(H//8) equals H//4")."""
 
     predicate: Predicate
@@ -137,8 +133,7 @@ class Requirement:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Weight:
+class Weight(Record):
     """One entry of the state-dict. `tied` is the key whose tensor it shares, "" if it is its own."""
 
     key: str

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeAlias
 
@@ -12,30 +11,27 @@ from specc.sizes.joint import example, parts_of
 from specc.sizes.numbers import ALL_NUMBERS, Numbers, OverBudget
 from specc.sizes.predicates import ALWAYS, Compare, Predicate, both, describe, negate, symbols_in, without_not
 from specc.sizes.single import numbers_of
+from specc.text.record import Record
 
 
-@dataclass(frozen=True, slots=True)
-class Proved:
+class Proved(Record):
     """True for all admissible sizes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Refuted:
+class Refuted(Record):
     """False for all admissible sizes, such as these."""
 
     example: dict[str, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Sometimes:
+class Sometimes(Record):
     """True for some admissible sizes and false for others."""
 
     yes: dict[str, int]
     no: dict[str, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Undecided:
+class Undecided(Record):
     """Over the budget, or the facts exclude one another; `why` says which."""
 
     why: str

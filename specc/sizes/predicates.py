@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 from specc.sizes.dim import Dim, Size, evaluate, maximum, minimum, substitute, symbols
 from specc.sizes.normal import of_atom
 from specc.sizes.terms import Atom, Extreme, Floor
+from specc.text.record import Record
 
 Operator: TypeAlias = Literal["==", "!=", "<", "<=", ">", ">="]
 
 _OPPOSITE: Final[dict[Operator, Operator]] = {"==": "!=", "!=": "==", "<": ">=", ">=": "<", ">": "<=", "<=": ">"}
 
 
-@dataclass(frozen=True, slots=True)
-class Compare:
+class Compare(Record):
     """`left op right`, kept as it was written."""
 
     left: Size
@@ -24,22 +23,19 @@ class Compare:
     right: Size
 
 
-@dataclass(frozen=True, slots=True)
-class All:
+class All(Record):
     """Every part holds; without parts, always."""
 
     parts: tuple[Predicate, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Any:
+class Any(Record):
     """At least one part holds; without parts, never."""
 
     parts: tuple[Predicate, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Not:
+class Not(Record):
     """The part does not hold."""
 
     part: Predicate

@@ -29,6 +29,7 @@ class Repair:
 
 
 _BEHIND = frozenset([",", ")", "]", ":"])
+_PAIRS = frozenset(["unclosed-bracket", "unmatched-bracket"])
 
 
 class Repairs:
@@ -175,10 +176,13 @@ class Repairs:
         self._bag.add(Diagnostic(code, span, message, help, fixes=fixes))
 
     def _said(self, machine: Machine, token: Token) -> bool:
-        """Whether what is missing here is a character that was refused already."""
+        """Whether what is missing here is a character that was refused already, or a bracket in this line."""
         before = machine.tokens[machine.at - 1].end if machine.at else 0
         spans = [each.span for each in self._bag if each.code == "unexpected-character"]
-        return any(span is not None and before <= span.start < token.start for span in spans)
+        if any(span is not None and before <= span.start < token.start for span in spans):
+            return True
+        line = self._source.position(token.start)[0]
+        return any(each.code in _PAIRS and each.span is not None and each.span.line == line for each in self._bag)
 
     def _place(self, machine: Machine, token: Token, repair: Repair) -> Span:
         """Where a repair changes the text; what closes or separates is put right behind what stands before."""

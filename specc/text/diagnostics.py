@@ -6,22 +6,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
+from specc.text.record import Record
 from specc.text.source import Span
 
 Severity = Literal["error", "warning", "note"]
 _RANK = {"error": 0, "warning": 1, "note": 2}
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
+class Note(Record):
     """A second place that helps to understand the first."""
 
     span: Span
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Fix:
+class Fix(Record):
     """A change of the text that was worked out and checked again by the compiler."""
 
     span: Span
@@ -29,8 +28,7 @@ class Fix:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Diagnostic:
+class Diagnostic(Record):
     """One mistake: its code, where it is, the fact in one sentence, and help that says what to type.
 
     `span` is None for what has no place in a text (a file that cannot be read).

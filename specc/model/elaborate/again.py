@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from specc.model.elaborate import lines
@@ -12,6 +11,7 @@ from specc.model.elaborate.resolve import Element
 from specc.model.elaborate.scope import Again, BlockValue, GroupLayer, OpLayer, Scope, TensorRef
 from specc.model.graph import Frame, Module, Step
 from specc.syntax import tree
+from specc.text.record import changed
 
 if TYPE_CHECKING:
     from specc.model.elaborate.expand import Walk
@@ -95,5 +95,5 @@ def _swap(walk: Walk, frame: Frame, swap: dict[int, Module]) -> None:
         if isinstance(item, Frame):
             _swap(walk, item, swap)
         elif isinstance(item, Step) and item.module is not None and id(item.module) in swap:
-            step = replace(item, module=swap[id(item.module)])
+            step = changed(item, module=swap[id(item.module)])
             frame.items[at] = walk.builder.steps[item.index] = step

@@ -251,6 +251,7 @@ def block_call(evaluator: Evaluator, block: BlockValue, node: tree.Call, scope: 
     tensors = list(block.tensors)
     open_places = [each for each in block.definition.parameters if each.type != "tensor" and each.name not in given]
     plain = 0
+    seen: set[str] = set()
     for argument in node.arguments:
         place = parameters.get(argument.name) or (open_places[plain] if plain < len(open_places) else None)
         value = evaluator.evaluate(argument.value, scope, _any_word(argument.value, scope, place))
@@ -258,10 +259,6 @@ def block_call(evaluator: Evaluator, block: BlockValue, node: tree.Call, scope: 
             if argument.name not in parameters:
                 raise unknown_argument(block.definition.name, argument, parameters)
             parameter = parameters[argument.name]
-            if argument.name in given and argument.name in [
-                each.name for each in node.arguments[: node.arguments.index(argument)]
-            ]:
-                raise problem("repeated-argument", argument.span, f"`{argument.name}` is given twice")
         else:
             found = _tensors(evaluator, value, argument.value) if not _wants_block(open_places, plain) else None
             if found is not None and plain == 0:
@@ -271,6 +268,9 @@ def block_call(evaluator: Evaluator, block: BlockValue, node: tree.Call, scope: 
                 raise _too_many_for_block(block, argument)
             parameter = open_places[plain]
             plain += 1
+        if parameter.name in seen:
+            raise problem("repeated-argument", argument.span, f"`{parameter.name}` is given twice")
+        seen.add(parameter.name)
         if parameter.type == "tensor" and isinstance(value, (WeightRef, *LAYERS)):
             value = evaluator._operand(value, argument.value)
         given[parameter.name] = fitted(block.definition.name, parameter, value, argument.value.span)
@@ -323,7 +323,10 @@ def _function_call(evaluator: Evaluator, function: Function, node: tree.Call, sc
         elif at < len(places):
             parameter = places[at]
         else:
-            raise problem("too-many-arguments", argument.span, f"`{let.name}` takes {len(places)} arguments")
+            many = f"{len(places)} argument{'' if len(places) == 1 else 's'}"
+            raise problem("too-many-arguments", argument.span, f"`{let.name}` takes {many}")
+        if parameter.name in inner.names:
+            raise problem("repeated-argument", argument.span, f"`{parameter.name}` is given twice")
         value = evaluator.evaluate(argument.value, scope, _any_word(argument.value, scope, parameter))
         fitted(let.name, parameter, value, argument.value.span)
         inner.names[parameter.name] = Later(argument.value, scope, value)

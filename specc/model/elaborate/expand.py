@@ -80,25 +80,26 @@ class Walk:
                 self.lost(statement)
 
     def lost(self, statement: tree.Statement) -> None:
-        """After an error its labels and the flow are unknown, in silence."""
+        """After an error its labels and the flow are unknown, in silence; what has a name already keeps it."""
         body = self.body
+        names = body.scope.names
         unknown = self.builder.unknown(statement.span)
         if isinstance(statement, tree.Line):
             for label in statement.labels:
                 if len(label.parts) == 1 and isinstance(label.parts[0], str):
-                    body.scope.names[label.parts[0]] = Label(unknown, None)
+                    names.setdefault(label.parts[0], Label(unknown, None))
             if statement.alias:
-                body.scope.names[statement.alias] = Label(unknown, None)
+                names.setdefault(statement.alias, Label(unknown, None))
         elif isinstance(statement, tree.Weight):
-            body.scope.names[statement.name] = Label(unknown, None)
+            names.setdefault(statement.name, Label(unknown, None))
         elif isinstance(statement, tree.Let):
-            body.scope.names[statement.name] = LOST
+            names[statement.name] = LOST
         elif isinstance(statement, tree.Input):
             self.input_lost = True
-            body.scope.names[statement.name] = Label(unknown, None)
+            names.setdefault(statement.name, Label(unknown, None))
             for item in statement.shape.items:
                 if isinstance(item, tree.Name):
-                    body.scope.names.setdefault(item.name, LOST)
+                    names.setdefault(item.name, LOST)
         if not isinstance(statement, tree.Let | tree.Weight | tree.Publish):
             body.flow = unknown
 

@@ -258,10 +258,7 @@ def _block(walk: Walk, value: BlockValue, flow: Any, first: bool, naming: Naming
     elif given == len(wanted):
         inputs = (flowing_tensor(flow, span), *value.tensors)
     else:
-        names = ", ".join(f"`{each.name}`" for each in wanted)
-        raise problem(
-            "missing-input", span, f"`{value.definition.name}` needs its tensors {names or '(none)'}; it gets {given}"
-        )
+        raise _other_tensors(value, [each.name for each in wanted], given, first, span)
     outer = walk.body
     module = outer.child(naming(snake(value.definition.name)), "block", True)
     tensors = tuple(each for each in value.given.values() if isinstance(each, TensorRef))
@@ -272,6 +269,17 @@ def _block(walk: Walk, value: BlockValue, flow: Any, first: bool, naming: Naming
     inside = walk.block(value, module, frame, inputs, span)
     result = inside.flow if inside.flow is not None else walk.builder.unknown(span)
     return result, module, (inside, value)
+
+
+def _other_tensors(value: BlockValue, wanted: list[str], given: int, first: bool, span: Span) -> Exception:
+    """The error for a block that gets another number of tensors than it takes."""
+    name, names = value.definition.name, ", ".join(f"`{each}`" for each in wanted)
+    if given < len(wanted):
+        return problem("missing-input", span, f"`{name}` needs {names} too", f"write `{name}({', '.join(wanted)}, …)`")
+    takes = (
+        f"what flows in and {names}" if wanted else "one tensor" if first else "the tensor that flows in and no other"
+    )
+    return problem("too-many-inputs", span, f"`{name}` takes {takes}; it is given {given} in parentheses")
 
 
 def _group(walk: Walk, value: GroupLayer, flow: Any, naming: Naming) -> tuple[Any, Module | None, Any]:

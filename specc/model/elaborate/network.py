@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from specc.model.elaborate.body import Body
@@ -22,6 +21,7 @@ from specc.sizes.dim import Size, SizeTooLarge
 from specc.sizes.simplify import Simplifier
 from specc.syntax import tree
 from specc.text.diagnostics import Bag, Diagnostic, SpecError
+from specc.text.record import changed
 
 
 def elaborate(
@@ -188,9 +188,9 @@ def _shorten(builder: Builder, conditions: tuple[Condition, ...], frame: Frame) 
     for at, value in enumerate(builder.values):
         if value.type is not None:
             shape = tuple(simple(each) for each in value.type.shape)
-            builder.values[at] = replace(value, type=value.type.to(*shape))
+            builder.values[at] = changed(value, type=value.type.to(*shape))
     shorter = {
-        step.index: replace(step, macs=simple(step.macs)) for step in builder.steps if not isinstance(step.macs, int)
+        step.index: changed(step, macs=simple(step.macs)) for step in builder.steps if not isinstance(step.macs, int)
     }
     for index, step in shorter.items():
         builder.steps[index] = step

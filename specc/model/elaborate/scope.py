@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from specc.catalogue.op import Op, TensorType
 from specc.sizes.dim import Size
 from specc.syntax import tree
+from specc.text.record import Record
 from specc.text.source import Span
 
 if TYPE_CHECKING:
@@ -40,6 +42,9 @@ class Scope:
         while scope is not None:
             yield from scope.names
             scope = scope.parent
+
+
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 class _Missing:
@@ -79,40 +84,36 @@ class Later:
     busy: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class TensorRef:
+class TensorRef(Record):
     """A tensor of the model under construction; `type` is None after an error. `module` is what a label stands for."""
 
     id: int
     type: TensorType | None
     module: Module | None = None
-    further: Mapping[str, TensorRef] = field(default_factory=dict)
+    further: Mapping[str, TensorRef] = NOTHING
 
 
-@dataclass(frozen=True, slots=True)
-class TensorList:
+class TensorList(Record):
     """The branches of a `parallel`."""
 
     items: tuple[TensorRef, ...]
     module: Module | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class WeightRef:
+class WeightRef(Record):
     """A weight named by a dotted path, `transformer.wte.weight`; as an operand it is the tensor itself."""
 
     module: Module
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Label:
+class Label(Record):
     """A label in scope: its tensor (or list of them), and its module if it has one of its own."""
 
     tensor: TensorRef | TensorList | None
     module: Module | None
     layer: Any = None
-    labels: Mapping[str, Any] = field(default_factory=dict)
+    labels: Mapping[str, Any] = NOTHING
     opaque: bool = False
 
 
@@ -120,8 +121,7 @@ class Sizes(tuple[Any, ...]):
     """The sizes of several axes (`x.spatial`, what `*S` binds): arithmetic goes axis by axis."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ratio:
+class Ratio(Record):
     """An unknown size over a whole number, before `floor` or `ceil` makes it whole."""
 
     above: Size
@@ -133,8 +133,7 @@ class Ratio:
 
 
 # ------------------------------------------------------------------------------------------------------- layers
-@dataclass(frozen=True, slots=True)
-class OpLayer:
+class OpLayer(Record):
     """An op with its arguments, waiting for its inputs. `tensors` are those it was given by position, `named` by name."""
 
     kind: type[Op]
@@ -147,44 +146,39 @@ class OpLayer:
     tied: TensorRef | WeightRef | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class BlockValue:
+class BlockValue(Record):
     """A block with some of its arguments: a layer if none is missing, a value to pass on otherwise."""
 
     definition: tree.Block | tree.Network
     home: Scope
-    given: Mapping[str, Any] = field(default_factory=dict)
-    expressions: Mapping[str, tree.Expr] = field(default_factory=dict)
+    given: Mapping[str, Any] = NOTHING
+    expressions: Mapping[str, tree.Expr] = NOTHING
     tensors: tuple[TensorRef, ...] = ()
     node: tree.Expr | None = None
     scope: Scope | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class OpName:
+class OpName(Record):
     """A bare operator name as a value: `units[i](64)` calls it."""
 
     kind: type[Op]
 
 
-@dataclass(frozen=True, slots=True)
-class GroupLayer:
+class GroupLayer(Record):
     """`{ … }` or `parallel { … }` as a value, with the scope that it sees."""
 
     node: tree.Group | tree.Parallel
     scope: Scope
 
 
-@dataclass(frozen=True, slots=True)
-class ChainLayer:
+class ChainLayer(Record):
     """Several layers in a row as a value; used without a label they stay flat."""
 
     elements: tuple[Any, ...]
     node: tree.Expr
 
 
-@dataclass(frozen=True, slots=True)
-class Again:
+class Again(Record):
     """A label used as a layer: the same module once more."""
 
     label: Label
@@ -195,16 +189,14 @@ Layer = OpLayer | BlockValue | GroupLayer | ChainLayer | Again
 LAYERS = (OpLayer, BlockValue, GroupLayer, ChainLayer, Again)
 
 
-@dataclass(frozen=True, slots=True)
-class Function:
+class Function(Record):
     """`let half(v) = v // 2`, also one that gives a layer."""
 
     node: tree.Let
     scope: Scope
 
 
-@dataclass(frozen=True, slots=True)
-class Builtin:
+class Builtin(Record):
     """A function on plain values that everyone knows."""
 
     name: str

@@ -163,8 +163,8 @@ class _Reader:
             self.bag.add(problem("too-many-arguments", found[1].span, f"`{name}` takes one {name}").diagnostic)
         return found[0] if found else None
 
-    def _single(self, name: str) -> Chosen | None:
-        found = self._each(name, self._plain)
+    def _single(self, name: str, role: str = "train") -> Chosen | None:
+        found = self._each(name, self._plain, role)
         return found[-1] if found else None
 
     def _plain(self, kind: type[Setting], line: tree.Setting) -> Chosen:
@@ -300,7 +300,9 @@ class _Reader:
     def deployment(self, section: tree.Section | None) -> Deployment:
         """The export settings; outputs must be known, sizes unknown."""
         self._names("export")
-        opset, precision = (self._each(name, self._plain, "export")[-1] for name in ("opset", "precision"))
+        opset, precision = (self._single(name, "export") for name in ("opset", "precision"))
+        if opset is None or precision is None:
+            raise Silent
         if precision.entry.kind != "fp32":
             message = f"precision `{precision.entry.kind}` is not yet there in this version"
             raise problem("unsupported-setting", precision.place("kind"), message, "leave it at fp32")
