@@ -87,7 +87,7 @@ def _mended(found: Compilation, settings: dict[str, str], sizes: dict[str, int],
     """The bag with fixes that were tried; a fix of a text is judged by compiling the changed text."""
     from specc.repair import with_fixes
 
-    def again(text: str) -> tuple[Bag, list[object]]:
+    def again(text: str) -> tuple[Bag, list[Model]]:
         other = compile_text(
             text, found.source.name, network=found.network, settings=settings, sizes=sizes, read=read, fixes=False
         )

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 
 from specc.model.elaborate.files import Unit
+from specc.model.graph import Model
 from specc.sizes.conditions import nearest
 from specc.syntax import tree
 from specc.text.diagnostics import Bag, Diagnostic, Fix
@@ -15,7 +16,7 @@ from specc.text.source import Source, Span
 SIZED = frozenset({"window-does-not-fit", "window-too-large", "shape-mismatch"})
 MOST_TRIES = 24
 MOST_WORK = 2_000_000
-Compile = Callable[[str], "tuple[Bag, list[object]]"]
+Compile = Callable[[str], tuple[Bag, list[Model]]]
 
 
 def with_fixes(bag: Bag, source: Source, unit: Unit | None, compile_again: Compile, work: int = 0) -> Bag:
@@ -82,22 +83,15 @@ def _sizes(found: Diagnostic, source: Source, unit: Unit, compile_again: Compile
     for number, name in sorted(zip(numbers, names, strict=True), key=lambda pair: -pair[0].span.start):
         text = text[: number.span.start] + name + text[number.span.end :]
     _, models = compile_again(text)
-    requirements = _requirements(models, network.name)
-    if requirements is None:
+    model = next(
+        (each for each in models if each.definition is not None and each.definition.name == network.name), None
+    )
+    if model is None:
         return []
     old = {name: int(number.value) for name, number in zip(names, numbers, strict=True)}
-    around = nearest(requirements, (), old)
-    choices = [{name: pair[side] for name, pair in around.items() if pair[side] is not None} for side in (0, 1)]
+    around = nearest([each.predicate for each in model.requirements], model.facts, old)
+    choices = [{name: size for name, pair in around.items() if (size := pair[side]) is not None} for side in (0, 1)]
     return [_resized(inputs[0].shape, numbers, names, each) for each in choices if len(each) == len(around)]
-
-
-def _requirements(models: list[object], name: str) -> list[object] | None:
-    from specc.model.graph import Model
-
-    for each in models:
-        if isinstance(each, Model) and each.definition is not None and each.definition.name == name:
-            return [requirement.predicate for requirement in each.requirements]
-    return None
 
 
 def _resized(shape: tree.List, numbers: list[tree.Number], names: list[str], sizes: dict[str, int]) -> Fix:

@@ -37,7 +37,9 @@ def test_the_textbook_form_is_right():
     assert codes(spec("linear(1)", "mse", "diabetes", "[10]")) == []
 
 
-@pytest.mark.parametrize("tail", ["softmax; softmax", "softmax; log_softmax", "log_softmax; flatten; softmax", "softmax; identity; softmax"])
+@pytest.mark.parametrize(
+    "tail", ["softmax; softmax", "softmax; log_softmax", "log_softmax; flatten; softmax", "softmax; identity; softmax"]
+)
 def test_softmax_of_softmax_is_an_error(tail: str):
     assert [each[:2] for each in codes(f"network N {{ input x: [4]; {tail} }}")] == [("error", "double-softmax")]
 
@@ -83,7 +85,9 @@ def test_mse_on_probabilities_is_a_warning():
 
 def test_as_many_outputs_as_classes():
     assert codes(spec("linear(3); softmax")) == [("error", "classes-differ", "cross_entropy")]
-    assert codes(spec("linear(10); softmax", data="iris", shape="[4]")) == [("error", "classes-differ", "cross_entropy")]
+    assert codes(spec("linear(10); softmax", data="iris", shape="[4]")) == [
+        ("error", "classes-differ", "cross_entropy")
+    ]
     said = codes(spec("linear(1); sigmoid", "binary_cross_entropy", "iris", "[4]"))
     assert ("error", "classes-differ", "binary_cross_entropy") in said
     said = codes(spec("linear(2); sigmoid", "binary_cross_entropy", "breast_cancer", "[30]"))
@@ -143,10 +147,10 @@ def test_files_are_read_from_their_headers_and_may_be_missing(tmp_path: Path):
 def test_whole_number_inputs_and_masks(tmp_path: Path):
     arrays = {"x": np.zeros((6, 5), np.float32), "t": np.zeros((6, 5), np.int64)}
     np.savez(tmp_path / "a.npz", **arrays)
-    whole = "network N { input tokens: int [5]; embedding(9, 4); rearrange(\"t c -> c t\"); softmax }\n"
+    whole = 'network N { input tokens: int [5]; embedding(9, 4); rearrange("t c -> c t"); softmax }\n'
     train = 'train { data arrays("a.npz", target="t", tokens="x"); loss cross_entropy }'
     assert codes(whole + train, tmp_path)[0][1] == "data-shape"
-    real = "network N { input x: [5]; rearrange(\"t -> 1 t\"); conv(3, 1); softmax }\n"
+    real = 'network N { input x: [5]; rearrange("t -> 1 t"); conv(3, 1); softmax }\n'
     assert codes(real + train.replace("tokens", "x"), tmp_path) == []
     short = real.replace("conv(3, 1)", "conv(3, 2)")
     assert codes(short + train.replace("tokens", "x"), tmp_path)[0][1] == "target-shape"

@@ -48,7 +48,9 @@ def test_settings_have_defaults_but_data_and_loss():
     assert (found.optimizer.entry.name, found.optimizer.entry.lr) == ("adam", 0.001)
     assert [each.entry.name for each in found.schedule] == ["constant"]
     assert found.parts == (None, None, None)
-    assert found.init is None and found.stop is None and not found.measures
+    assert found.init is None
+    assert found.stop is None
+    assert not found.measures
     assert ("missing-setting", "train { loss cross_entropy }") in errors("train { loss cross_entropy }")
     assert "missing-setting" in [code for code, _ in errors("train { data digits }")]
 
@@ -77,18 +79,27 @@ def test_every_setting_is_read():
     assert found.prepare[0].entry.sides == ((1, 1), (2, 3))
     loss = found.terms[0].loss
     assert loss is not None
-    assert (loss.entry.smoothing, loss.entry.weights, loss.entry.ignore, loss.entry.reduce) == (0.1, (1, 2.5), 255, "sum")
+    assert (loss.entry.smoothing, loss.entry.weights, loss.entry.ignore, loss.entry.reduce) == (
+        0.1,
+        (1, 2.5),
+        255,
+        "sum",
+    )
     assert [each.entry.name for each in found.schedule] == ["warmup", "cosine"]
     assert [(each.entry.x, each.entry.on) for each in found.regularize] == [(0.001, "weights"), (0.0005, "all")]
-    assert found.init is not None and found.init.arguments == (("std", 0.01),)
+    assert found.init is not None
+    assert found.init.arguments == (("std", 0.01),)
     assert getattr(found.weights[0].entry, "except") == ("hidden.bias", "fc")
     assert [each.label for each in found.measures] == ["accuracy", "top3", "f1"]
-    assert found.stop is not None and found.stop.entry.on == "validation.top3"
+    assert found.stop is not None
+    assert found.stop.entry.on == "validation.top3"
     assert (found.batch, found.accumulate, found.epochs, found.seed) == (16, 4, 5, 7)
 
 
 def test_repeated_settings_add_up_and_single_ones_do_not():
-    found = program("train { data digits; loss cross_entropy; metrics accuracy; metrics top5; loss 0.5 * cross_entropy }")
+    found = program(
+        "train { data digits; loss cross_entropy; metrics accuracy; metrics top5; loss 0.5 * cross_entropy }"
+    )
     assert [each.label for each in found.measures] == ["accuracy", "top5"]
     assert [each.factor for each in found.terms] == [1, 0.5]
     assert ("repeated-setting", "seed") in errors("train { data digits; loss cross_entropy; seed 1; seed 2 }")
@@ -127,17 +138,24 @@ def test_phases_and_sections_for_a_network():
     ]
     twice = NETWORK + "train { data iris; loss cross_entropy }\ntrain { data wine; loss cross_entropy }\n"
     assert [each.code for each in compile_text(twice, "a.net").bag] == ["duplicate-section"]
-    assert "unknown-network" in [each.code for each in compile_text(NETWORK + "train for Nett { data iris }", "a.net").bag]
+    assert "unknown-network" in [
+        each.code for each in compile_text(NETWORK + "train for Nett { data iris }", "a.net").bag
+    ]
 
 
 def test_set_changes_settings_where_they_are_and_where_they_are_not():
     train = "train { data digits; loss cross_entropy; optimizer sgd(lr=0.1, momentum=0.5) }"
-    found = program(train, settings={"optimizer.lr": "0.01", "batch": "8", "schedule": "step(3)", "loss.smoothing": "0.2"})
+    found = program(
+        train, settings={"optimizer.lr": "0.01", "batch": "8", "schedule": "step(3)", "loss.smoothing": "0.2"}
+    )
     assert (found.optimizer.entry.lr, found.optimizer.entry.momentum) == (0.01, 0.5)
     assert found.batch == 8
     assert found.schedule[0].entry.every == 3
-    assert found.terms[0].loss is not None and found.terms[0].loss.entry.smoothing == 0.2
-    default = program("train { data digits; loss cross_entropy }", settings={"optimizer.lr": "0.5", "batch.accumulate": "2"})
+    assert found.terms[0].loss is not None
+    assert found.terms[0].loss.entry.smoothing == 0.2
+    default = program(
+        "train { data digits; loss cross_entropy }", settings={"optimizer.lr": "0.5", "batch.accumulate": "2"}
+    )
     assert (default.optimizer.entry.name, default.optimizer.entry.lr) == ("adam", 0.5)
     assert (default.batch, default.accumulate) == (32, 2)
     inside = program("train { data digits; loss cross_entropy; optimizer sgd; optimizer.lr 0.25 }")
@@ -146,7 +164,9 @@ def test_set_changes_settings_where_they_are_and_where_they_are_not():
 
 def test_values_are_expressions_that_know_the_network_and_its_file():
     text = "let slow = 1e-3\n" + NETWORK
-    found = program("train { data digits; loss cross_entropy; optimizer sgd(lr=slow * 2); batch 2 ** 4; epochs classes }", text)
+    found = program(
+        "train { data digits; loss cross_entropy; optimizer sgd(lr=slow * 2); batch 2 ** 4; epochs classes }", text
+    )
     assert (found.optimizer.entry.lr, found.batch, found.epochs) == (0.002, 16, 10)
 
 
@@ -208,7 +228,12 @@ def test_export_settings():
     found = compiled("export { opset 20; precision fp32; outputs output; sizes H=3, W=4 }")
     assert found.ok
     deployed = found.deployments["Net"]
-    assert (deployed.opset, deployed.precision, deployed.outputs, dict(deployed.sizes)) == (20, "fp32", ("output",), {"H": 3, "W": 4})
+    assert (deployed.opset, deployed.precision, deployed.outputs, dict(deployed.sizes)) == (
+        20,
+        "fp32",
+        ("output",),
+        {"H": 3, "W": 4},
+    )
     default = compiled("").deployments.get("Net")
     assert default is None or default.opset == 21
     assert errors("export { precision fp16 }")[0][0] == "unsupported-setting"
@@ -258,7 +283,9 @@ def test_a_spec_is_written_into_one_text_that_gives_the_same(network: str):
     text = inlined(found.unit, found.model(), found.settings, found.sizes, found.bag)
     again = compile_text(text, "b.net", network=network)
     assert again.ok, [each.message for each in again.bag]
-    assert "import" not in text and "# the head" in text and "params=1\n" not in text
+    assert "import" not in text
+    assert "# the head" in text
+    assert "params=1\n" not in text
     assert same(found, again)
     first, second = found.programs[network, ""], again.programs[network, ""]
     assert (second.batch, second.optimizer.entry.lr) == (7, 0.5) == (first.batch, first.optimizer.entry.lr)
@@ -268,6 +295,7 @@ def test_two_imports_that_clash_are_refused():
     files = {"a.net": "let n = 1\nblock A { linear(n) }", "b.net": "let n = 2\nblock B { linear(n) }"}
     text = 'import A from "a.net"\nimport B from "b.net"\nnetwork N { input x: [3]; A(); B() }\n'
     found = compile_text(text, "c.net", read=files.get)
-    assert found.ok and found.unit is not None
+    assert found.ok
+    assert found.unit is not None
     with pytest.raises(Exception, match="two files give the name `n`"):
         inlined(found.unit, found.model(), {}, {}, found.bag)

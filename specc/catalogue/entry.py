@@ -145,7 +145,7 @@ class Entry:
     @classmethod
     def _checker(cls) -> SchemaValidator:
         if cls._validator is None:
-            cls._validator = SchemaValidator(_schema(cls))  # type: ignore[arg-type]
+            cls._validator = SchemaValidator(_schema(cls))
         return cls._validator
 
 

@@ -28,13 +28,15 @@ def _index() -> dict[str, dict[str, tuple[str, str, tuple[str, ...]]]]:
 @cache
 def op(name: str) -> type[Op] | None:
     """The op of that name, loaded now if need be; None if there is none."""
-    return _load("ops", name)
+    found: type[Op] | None = _load("ops", name)
+    return found
 
 
 @cache
 def setting(name: str, role: str) -> type[Setting] | None:
     """The setting of that name in that role ("loss", "metric", "source" …); None if there is none."""
-    return _load("settings", f"{role}.{name}")
+    found: type[Setting] | None = _load("settings", f"{role}.{name}")
+    return found
 
 
 def setting_names(role: str) -> tuple[str, ...]:

@@ -160,9 +160,10 @@ class Repairs:
         wanted = expectation(expected)
         if names[token.kind] == "$END":
             code, found = "unexpected-end", "the file ends"
+            span = self._behind(machine)
         elif names[token.kind] == "_NEWLINE":
             code, found = "unexpected-end", "the line ends"
-            span = Span(self._source, token.start, token.start)
+            span = self._behind(machine)
         else:
             code, found = (
                 "unexpected-token",
@@ -174,6 +175,12 @@ class Repairs:
         message = f"{found} where {wanted} should stand" if wanted else f"{found} where nothing more fits"
         help = repair.help if repair else "the rest of this line was not read"
         self._bag.add(Diagnostic(code, span, message, help, fixes=fixes))
+
+    def _behind(self, machine: Machine) -> Span:
+        """The place behind what was read last."""
+        before = [each.end for each in machine.tokens[: machine.at] if each.text.strip()]
+        end = before[-1] if before else 0
+        return Span(self._source, end, end)
 
     def _said(self, machine: Machine, token: Token) -> bool:
         """Whether what is missing here is a character that was refused already, or a bracket in this line."""

@@ -22,15 +22,14 @@ class _RecordType(type):
         defaults |= {each: space.pop(each) for each in own if each in space}
         space["__slots__"] = tuple(each for each in own if each not in inherited)
         fields = (*inherited, *space["__slots__"])
+        space["__match_args__"] = fields
         found = super().__new__(cls, name, bases, space)
         found.FIELDS = fields
         found.DEFAULTS = defaults
-        found.__match_args__ = fields
         return found
 
     FIELDS: tuple[str, ...]
     DEFAULTS: dict[str, Any]
-    __match_args__: tuple[str, ...]
 
 
 class Record(metaclass=_RecordType):

@@ -89,9 +89,11 @@ def _changed(span: Span, replacement: str, colour: bool) -> list[str]:
     line, column = span.source.position(span.start)
     old = span.source.line(line)
     new = old[: column - 1] + replacement + old[column - 1 + span.end - span.start :]
-    gutter = " " * len(str(line))
+    shown = new.split("\n")
+    width = len(str(line + len(shown) - 1))
     bar = _paint("|", "line", colour)
-    return [f"{gutter} {bar}", f"{_paint(str(line), 'line', colour)} {bar} {_printable(new)}"]
+    numbered = [f"{_paint(str(line + at).rjust(width), 'line', colour)} {bar} {_printable(each)}" for at, each in enumerate(shown)]
+    return [f"{' ' * width} {bar}", *(each.rstrip() for each in numbered)]
 
 
 def _paint(word: str, kind: str, colour: bool) -> str:

@@ -119,7 +119,7 @@ def _logic(sign: str, left: Any, right: Any, span: Span) -> Any:
     return All((left, right)) if sign == "and" else AnyOf((left, right))
 
 
-def _compare(sign: str, left: Any, right: Any, span: Span) -> Any:
+def _compare(sign: Any, left: Any, right: Any, span: Span) -> Any:
     if isinstance(left, Dim) or isinstance(right, Dim):
         _need_numbers(sign, left, right, span)
         return True if left == right and sign in ("==", "<=", ">=") else Compare(left, sign, right)

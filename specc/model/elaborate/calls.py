@@ -305,7 +305,7 @@ def fitted(owner: str, parameter: tree.Parameter, value: Any, span: Span) -> Any
 
 def _too_many_for_block(block: BlockValue, argument: tree.Argument) -> Exception:
     names = ", ".join(f"`{each.name}`" for each in block.definition.parameters if each.type != "tensor") or "none"
-    return problem("too-many-arguments", argument.span, f"`{block.definition.name}` takes these arguments: {names}")
+    return problem("too-many-arguments", argument.span, f"`{block.definition.name}` takes {names} and no more")
 
 
 # ------------------------------------------------------------------------------------------------------- functions

@@ -11,7 +11,7 @@ from specc.model.elaborate.problem import problem, suggestion
 from specc.model.elaborate.saying import say
 from specc.model.elaborate.scope import Scope, TensorRef
 from specc.model.graph import Module
-from specc.sizes.conditions import All, Not, Predicate, Proved, Refuted, decide, describe
+from specc.sizes.conditions import All, Not, Predicate, Proved, Refuted, admissible, decide
 from specc.sizes.conditions import Any as AnyOf
 from specc.sizes.dim import Dim, Size, product, substitute
 from specc.syntax import tree
@@ -164,7 +164,11 @@ def _valid(walk: Walk, claim: tree.Claim, scope: Scope) -> None:
             )
         sizes = ", ".join(f"{name}={size}" for name, size in sorted(example.items())) or "every size"
         message = f"`valid when` is not exact: {sizes} {says}"
-        raise problem("expectation-fails", claim.span, message, f"valid exactly when {describe(actual)}")
+        found = [
+            each.text
+            for each in admissible([each.predicate for each in walk.builder.requirements], tuple(walk.builder.facts))
+        ]
+        raise problem("expectation-fails", claim.span, message, f"valid exactly when {'; '.join(found) or 'always'}")
 
 
 def _both(name: str, stated: Any, actual: Any) -> str:

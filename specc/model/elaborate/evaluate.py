@@ -232,9 +232,9 @@ class Evaluator:
         item = node.items[0]
         if isinstance(item, tree.Slice):
             start, stop = (None if each is None else self.whole(each, scope) for each in (item.start, item.stop))
-            part = many[start:stop]
+            part: Any = many[start:stop]
             if isinstance(value, TensorList):
-                return TensorList(tuple(part))
+                return TensorList(part)
             return Sizes(part) if isinstance(value, Sizes) else part
         at = self.whole(item, scope)
         if not -len(many) <= at < len(many):

@@ -68,7 +68,8 @@ def spell(value: Any) -> str:
 
 def _spell_list(value: tuple[Any, ...] | range) -> str:
     """A list; of a long one the beginning, of one deep inside only how many it holds."""
-    shown = [f"[… {len(each)} items]" if _nests(each) else spell(each) for each in value[:SHOWN]]
+    first: tuple[Any, ...] = tuple(value[:SHOWN])
+    shown = [f"[… {len(each)} items]" if _nests(each) else spell(each) for each in first]
     more = [f"… {len(value) - SHOWN} more"] if len(value) > SHOWN else []
     return "[" + ", ".join([*shown, *more]) + "]"
 

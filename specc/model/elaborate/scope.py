@@ -67,6 +67,7 @@ class Word(str):
     """A bare word that is no name in scope; it only means something as an argument whose type knows it."""
 
     __slots__ = ("span",)
+    span: Span
 
     def __new__(cls, text: str, span: Span) -> Word:
         found = super().__new__(cls, text)

@@ -301,9 +301,7 @@ class _Reader:
         """The export settings; outputs must be known, sizes unknown."""
         self._names("export")
         opset, precision = (self._single(name, "export") for name in ("opset", "precision"))
-        if opset is None or precision is None:
-            raise Silent
-        if precision.entry.kind != "fp32":
+        if precision is not None and precision.entry.kind != "fp32":
             message = f"precision `{precision.entry.kind}` is not yet there in this version"
             raise problem("unsupported-setting", precision.place("kind"), message, "leave it at fp32")
         sizes: dict[str, int] = {}
@@ -312,6 +310,8 @@ class _Reader:
         named: list[str] = []
         for each in self._each("outputs", self._plain, "export"):
             named += self._deployed(each)
+        if opset is None or precision is None:
+            raise Silent
         return Deployment(opset.entry.number, "fp32", tuple(named), sizes, section.span if section else None)
 
     def _deployed(self, chosen: Chosen) -> list[str]:

@@ -1,0 +1,108 @@
+"""What must agree on a network: shapes, counts and values of specc, PyTorch and onnxruntime."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from proved import DTYPES, built, compiled, exported, symbols_of, weighs_unknown
+from torch.utils.flop_counter import FlopCounterMode
+
+from specc.compiler import Compilation
+from specc.deploy.proof import open_session, prove, random_inputs, trials
+from specc.model.graph import Model
+from specc.model.report import report
+from specc.sizes.conditions import admits, examples
+from specc.sizes.dim import evaluate
+
+
+@dataclass
+class Coverage:
+    """How often each op, and each of the modes worth telling apart, was in a network that agreed."""
+
+    ops: Counter[str] = field(default_factory=Counter)
+    marks: Counter[str] = field(default_factory=Counter)
+
+    def add(self, model: Model, text: str) -> None:
+        for step in model.steps:
+            self.ops[step.op.name] += 1
+        self.marks["unknown sizes" if symbols_of(model) else "known sizes"] += 1
+        self.marks[f"rank {model.type(model.inputs[0].value).rank}"] += 1
+        self.marks["several inputs"] += len(model.inputs) > 1
+        self.marks["several outputs"] += len([port for port in model.outputs if not port.training]) > 1
+        self.marks["training outputs"] += any(port.training for port in model.outputs)
+        self.marks["declared weights"] += "parameter " in text or "buffer " in text
+        self.marks["blocks"] += "block " in text
+        self.marks["shared modules"] += any(step.module is not None and step.module.step is not step for step in model.steps)
+        self.marks["tied weights"] += any(weight.tied for weight in model.weights)
+        self.marks["parallel"] += "parallel" in text
+
+
+def agree(found: Compilation, coverage: Coverage) -> None:
+    """Everything that must agree on one network."""
+    model = found.model()
+    if weighs_unknown(model):
+        predicates = [each.predicate for each in model.requirements]
+        (sizes, *_) = examples(predicates, list(model.facts), count=1, symbols=symbols_of(model))
+        model = compiled_quietly(found.source.text, sizes)
+    module = built(model)
+    _same_weights(model, module)
+    with tempfile.TemporaryDirectory() as folder:
+        path = exported(model, module, Path(folder) / "model.onnx")
+        prove(model, path, module)
+        _same_shapes(model, module, path)
+    coverage.add(model, found.source.text)
+
+
+def compiled_quietly(text: str, sizes: dict[str, int]) -> Model:
+    """The same text with its sizes bound; warnings may be said."""
+    from specc.compiler import compile_text
+
+    found = compile_text(text, sizes=sizes, fixes=False)
+    assert found.ok, [each.message for each in found.bag]
+    return found.model()
+
+
+def _same_weights(model: Model, module: Any) -> None:
+    said = report(model)
+    state = {key: list(value.shape) for key, value in module.state_dict().items()}
+    assert list(state.items()) == [(key, shape) for key, shape in said["state_dict"]]
+    assert said["parameters"] == sum(value.numel() for value in module.parameters())
+    parameters = dict(module.named_parameters(remove_duplicate=False))
+    assert said["buffers"] == sum(value.numel() for key, value in module.state_dict().items() if key not in parameters)
+
+
+def _same_shapes(model: Model, module: Any, path: Path) -> None:
+    """Output shapes, element types and multiply-adds at the sizes of the proof, and onnxruntime's own shapes."""
+    session = open_session(path)
+    names = [each.name for each in session.get_outputs()]
+    outputs = [port for port in model.outputs if not port.training]
+    for sizes, batch in trials(model)[:2]:
+        assert admits(model.conditions, sizes)
+        inputs = random_inputs(model, sizes, batch, seed=1)
+        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+            result = module(*(torch.from_numpy(value) for value in inputs.values()))
+        made = result if isinstance(result, dict) else {outputs[0].name: result}
+        ran = dict(zip(names, session.run(None, dict(inputs)), strict=True))
+        for port in outputs:
+            kind = model.type(port.value)
+            wanted = [batch] * kind.batched + [evaluate(size, sizes) for size in kind.shape]
+            assert list(made[port.name].shape) == list(ran[port.name].shape) == wanted, port.name
+            assert made[port.name].dtype == DTYPES[kind.dtype], port.name
+        if not any("table" in step.expressions for step in model.steps):  # PyTorch multiplies with its zeros too
+            assert counter.get_total_flops() == 2 * products(model, sizes, batch)
+
+
+def products(model: Model, sizes: dict[str, int], batch: int) -> int:
+    """The multiply-adds of a batch, as the steps of inference state them for one sample."""
+    found = 0
+    for step in model.inference:
+        found += evaluate(step.macs, sizes) * (batch if model.type(step.outputs[0]).batched else 1)
+    return found
+
+
+__all__ = ["Coverage", "agree", "compiled", "products"]
