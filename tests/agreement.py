@@ -37,7 +37,8 @@ class Coverage:
         self.marks["training outputs"] += any(port.training for port in model.outputs)
         self.marks["declared weights"] += "parameter " in text or "buffer " in text
         self.marks["blocks"] += "block " in text
-        self.marks["shared modules"] += any(step.module is not None and step.module.step is not step for step in model.steps)
+        modules = [id(step.module) for step in model.steps if step.module is not None]
+        self.marks["shared modules"] += len(set(modules)) < len(modules)
         self.marks["tied weights"] += any(weight.tied for weight in model.weights)
         self.marks["parallel"] += "parallel" in text
 

@@ -33,16 +33,17 @@ class Writer:
         self.rank = self.random.choice([0, 1, 1, 2, 2, 2, 3])
         self.unknown = self.rank > 0 and self.random.random() < 0.45
         self.labels: list[str] = []
-        self.layers: list[str] = []  # labels of single layers, whose weights can be tied
+        self.layers: list[tuple[str, str]] = []  # labels of single layers, which can be used again, and their calls
+        self.masks: list[str] = []  # tensors of the shape of x with whole numbers, or true and false
         self.parts: list[str] = []  # what a dot reaches
         self.rows: list[str] = []  # tensors of whole numbers
         self.lines: list[str] = []
-        self.blocks: list[str] = []
+        self.pattern = {1: "c l -> l c", 2: "c h w -> (h w) c", 3: "c d h w -> (d h w) c"}.get(self.rank, "")
 
     def text(self) -> str:
         """A network of a few to a dozen lines."""
         self._inputs()
-        for _ in range(self.random.randint(2, 9)):
+        for _ in range(self.random.randint(3, 14)):
             self._line()
         if self.random.random() < 0.4:
             self.lines += self._head()
@@ -72,7 +73,7 @@ class Writer:
             same = f"input y: [{shape}]"
             less = f"input y: [{', '.join(['1', *shape.split(', ')[1:]])}]" if self.rank else same
             self.lines.append(self.random.choice([same, same, less, f"input y: bool [{shape}]", f"input y: int [{shape}]"]))
-            self.labels.append("y")
+            (self.labels if "y: [" in self.lines[-1] else self.masks).append("y")
             self.lines += ["x" if self._chance(0.7) else "x -> relu"]
         if self.rank and self._chance(0.1):
             self.lines.insert(1, "input n: int [3]")
@@ -109,7 +110,7 @@ class Writer:
             step = self._step()
             more = f" -> {self._step()}" if self._chance(0.3) else ""
             if not more and step.startswith(("conv", "linear")):
-                self.layers.append(f"t{len(self.labels)}")
+                self.layers.append((f"t{len(self.labels)}", step))
             self.lines.append(self._label(step + more))
         elif pick < 0.7:
             self.lines.append(f"{{ {self._step()}; {self._step()} }}")
@@ -126,21 +127,28 @@ class Writer:
     def _special(self) -> list[str]:
         """Lines that stand for a part of the language more than for an op."""
         r, n = self.random, len(self.lines)
-        forms = [self._parallel(n), self._group(n), self._weights(n), self._split(n), self._indices(n)]
-        if self.rank:
-            forms += [self._used_twice(n)] * 2
-        if self.labels:
-            forms.append([f"{r.choice(['x', self._any()])} -> {self._any()}"])
-            forms.append([f"{r.choice(['x', self._any()])} -> {self._any()} -> {self._step()}"])
-        if self.layers:
-            tied = r.choice(self.layers)
-            channels = r.randint(1, 6)
-            forms.append([f"linear({channels}, weight={tied}.weight)" if not self.rank else f"conv({channels}, {r.randint(1, 3)}, weight={tied}.weight)"])
-            forms.append([f"x * mean({tied}.weight)"])
-        if self.parts:
-            forms.append([f"{r.choice(self.parts)} {r.choice('+*')} {r.choice(self.parts)}"])
-            forms.append([f"x -> {r.choice(self.parts)}"])
-        return r.choice(forms)
+        forms = [self._parallel, self._group, self._weights, self._split, self._indices]
+        forms += [self._used_twice] * (2 if self.rank else 0) + [self._again] * len(self.layers[:2]) + [self._parts_used] * len(self.parts[:1])
+        if self.masks:
+            forms += [self._masked]
+        return r.choice(forms)(n)
+
+    def _again(self, n: int) -> list[str]:
+        """A layer once more, or another with the same weight."""
+        layer = self.random.choice(self.layers)
+        name, call = layer
+        other = re.sub(r"\)$", f", weight={name}.weight)", call)
+        forms = [[f"x -> {name}"], [f"{self._any()} -> {name} -> {self._step()}"], [f"x -> {other}"], [f"x * mean({name}.weight)"]]
+        return self.random.choice(forms)
+
+    def _parts_used(self, n: int) -> list[str]:
+        r = self.random
+        return r.choice([[f"{r.choice(self.parts)} {r.choice('+*')} {r.choice(self.parts)}"], [f"x -> {r.choice(self.parts)}"], [f"x -> {r.choice(self.parts)[:-2]}"]])
+
+    def _masked(self, n: int) -> list[str]:
+        mask = self.random.choice(self.masks)
+        forms = [f"x * {mask}", f"1 - {mask}", f"x - {mask} * 2", f"sum({mask}, axis=0, keep=true) * 0.5", f"{mask} / 2 + x"]
+        return [self._label(self.random.choice(forms))]
 
     def _parallel(self, n: int) -> list[str]:
         one, other = self._step(), self._step()
@@ -210,7 +218,7 @@ class Writer:
         forms = [f"{a} {sign} {other}", f"concat({a}, {b})", f"sum([{a}, {b}, {a}])", f"stack({a}, {b}) -> sum(axis=0)", f"max({a}, {b})"]
         forms += [f"crop({a}, like={b})", f"-{a}", f"abs({a})", f"{a}[:1]", f"{a}[{axis}:]", f"exp(tanh({a}))", f"sqrt(abs({a}) + 1)"]
         forms += [f"min({a}, {b})", f"min({a}, 0.3)", f"log(abs({a}) + 1)", f"sigmoid({a}) ** {choice(['2', '0.5', f'sigmoid({b})'])}"]
-        forms += [f"2.0 ** tanh({a})", f"({a} > {other}) * {b}", f"({a} < {b} and not ({a} <= 0.5)) * 1.5", f"sum([{a} >= {b}, {b} != 0.1])"]
+        forms += [f"2.0 ** tanh({a})", f"({a} > {other}) * {b}", f"({a} < {b} and not ({a} <= 0.5)) * 1.5", f"({a} >= {b}) + 2 * ({b} != 0.1)"]
         forms += [f"({a} == {a} or {b} < 0) * {a}", f"sign({a} - 0.5)", f"concat({a}, {b}, axis={last})", f"{a} - mean({a})", f"{a} / (1 + max(abs({a})))"]
         if self.rank:
             forms += self._reshaped(a, b, axis)
@@ -222,7 +230,7 @@ class Writer:
         order = r.sample(range(rank + 1), rank + 1)
         sizes = [f"{a}.shape[{at}]" for at in range(rank + 1)]
         merged = [*sizes[:-2], f"{sizes[-2]} * {sizes[-1]}"]
-        flat = f"{a} -> rearrange(\"{'c l' if rank == 1 else 'c h w' if rank == 2 else 'c d h w'} -> {'l c' if rank == 1 else '(h w) c' if rank == 2 else '(d h w) c'}\")"
+        flat = f'{a} -> rearrange("{self.pattern}")'
         return [
             f"{a} -> transpose({axis}, {order[0]})", f"{a} -> permute({', '.join(map(str, order))})", f"mean({a}, axis={axis}, keep=true) -> squeeze({axis})",
             f"{a} -> reshape([{', '.join(merged)}]) -> reshape([{', '.join(sizes)}])", f"{a} -> reshape([{', '.join(sizes[::-1])}])",
@@ -270,8 +278,7 @@ class Writer:
         if self.rank == 0:
             return [f"linear({n}) -> {self.random.choice(['softmax', 'log_softmax', 'sigmoid'])}"]
         ends = [["global_avgpool", f"linear({n})", "softmax"], ["flatten", f"linear({n})"], ["global_maxpool", "sigmoid"]]
-        pattern = {1: "c l -> l c", 2: "c h w -> (h w) c", 3: "c d h w -> (d h w) c"}[self.rank]
-        ends += [[f'rearrange("{pattern}")', f"linear({n})", "softmax(axis=-1)"], ["log_softmax(axis=0)"], ["argmax(axis=0)"]]
+        ends += [[f'rearrange("{self.pattern}")', f"linear({n})", "softmax(axis=-1)"], ["log_softmax(axis=0)"], ["argmax(axis=0)"]]
         return self.random.choice(ends)
 
 

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 class Reduction(Op):
     """Along some axes, or all of them (never over the batch)."""
 
-    takes = "c *"
     batchless = True
     dtypes: ClassVar[tuple[Dtype, ...]] = ("float", "int")
     method: ClassVar[str] = ""  # of PyTorch's tensors
@@ -36,6 +35,11 @@ class Reduction(Op):
 
     def reduced_dtype(self, x: TensorType) -> Dtype:
         return x.dtype
+
+    def rules(self, *x: TensorType, **named: TensorType) -> Iterable[Rule]:
+        if x[0].rank == 0:
+            raise Misfit("wrong-rank", f"`{self.name}` runs along axes, and this tensor has none: its shape is []")
+        return ()
 
     def gives(self, *x: TensorType, **named: TensorType) -> TensorType:
         axes = positions(self.axis, x[0].rank)
@@ -73,6 +77,7 @@ class Mean(Reduction):
         Case("mean(axis=[height, width], keep=true)", "[4, H, W] -> [4, 1, 1]"),
         Case("mean(axis=-1)", "[2, 3, 4, 5] -> [2, 3, 4]"),
         Wrong("mean(axis=width)", "[4, 6]", "no-such-axis", at="axis"),
+        Wrong("mean -> mean", "[4, 6]", "wrong-rank"),
         Wrong("mean(axis=[0, -2])", "[4, 6]", "repeated-axis", at="axis"),
     )
 
@@ -93,6 +98,7 @@ class Sum(Reduction):
         Case("sum(axis=[0, 1], keep=true)", "[4, 6] -> [1, 1]"),
         Case("sum(input, a, input)", "[4, H, W] -> [4, H, W]", given="a: relu"),
         Case("sum(x, y, z)", "[4, H, W]; int [1, H, W]; [4, 1, W] -> [4, H, W]"),
+        Case("sum(x, y)", "[4, 5]; [] -> [4, 5]"),
         Case("sum(axis=width)", "bool [4, H, 5] -> int [4, H]"),
         Wrong("sum(input, input[1:])", "[4, 6]", "shape-mismatch"),
         Wrong("sum(axis=2)", "[4, 6]", "no-such-axis", at="axis"),
@@ -107,6 +113,8 @@ class Sum(Reduction):
             if widest(*x) == "bool":
                 raise Misfit("wrong-dtype", "a sum needs numbers; these are true or false", "use and, or, not")
             yield from broadcast_rules(*x)
+        else:
+            yield from super().rules(*x)
 
     def gives(self, *x: TensorType, **named: TensorType) -> TensorType:
         return super().gives(*x) if len(x) == 1 else replace(broadcast(*x), dtype=widest(*x))
@@ -156,6 +164,8 @@ class Extreme(Reduction):
             if len(x) == 2 and self.other is not None:
                 raise Misfit("bad-argument", f"`{self.name}` compares two at a time", argument="other")
             yield from broadcast_rules(*x)
+        else:
+            yield from super().rules(*x)
 
     def gives(self, *x: TensorType, **named: TensorType) -> TensorType:
         return super().gives(*x) if self.reduces(len(x)) else replace(broadcast(*x), dtype=self.works_in(*x))
@@ -211,6 +221,8 @@ class Max(Extreme):
         Case("max(axis=0)", "[4, H, W] -> [H, W]"),
         Case("max(a, input)", "[4, 6, 6] -> [4, 6, 6]", given="a: tanh"),
         Case("max(input, 0)", "[4] -> [4]"),
+        Case("max(x, y)", "[4, L]; [] -> [4, L]"),
+        Wrong("max(x, y) -> max(axis=0) -> max", "[4]; []", "wrong-rank"),
         Wrong("max(input, input, axis=0)", "[4, 6]", "bad-argument", at="axis"),
         Wrong("max(input, input[1:])", "[4, 6]", "shape-mismatch"),
     )
