@@ -137,8 +137,9 @@ class Writer:
         """A layer once more, or another with the same weight."""
         layer = self.random.choice(self.layers)
         name, call = layer
-        other = re.sub(r"\)$", f", weight={name}.weight)", call)
-        forms = [[f"x -> {name}"], [f"{self._any()} -> {name} -> {self._step()}"], [f"x -> {other}"], [f"x * mean({name}.weight)"]]
+        made = re.sub(r", groups=\d|, table=\[.*\]\]", "", call)
+        other = re.sub(r"\)$", f", weight=u{n}.weight)", made)
+        forms = [[f"x -> {name}"], [f"u{n}: x -> {made}", f"x -> {other}"], [f"{self._any()} -> {name} -> {self._step()}"], [f"x * mean({name}.weight)"]]
         return self.random.choice(forms)
 
     def _parts_used(self, n: int) -> list[str]:

@@ -225,17 +225,16 @@ def test_all_mistakes_of_a_section_are_shown_at_once():
 
 
 def test_export_settings():
-    found = compiled("export { opset 20; precision fp32; outputs output; sizes H=3, W=4 }")
+    found = compiled("export { opset 21; precision fp32; outputs output; sizes H=3, W=4 }")
     assert found.ok
     deployed = found.deployments["Net"]
     assert (deployed.opset, deployed.precision, deployed.outputs, dict(deployed.sizes)) == (
-        20,
+        21,
         "fp32",
         ("output",),
         {"H": 3, "W": 4},
     )
-    default = compiled("").deployments.get("Net")
-    assert default is None or default.opset == 21
+    assert errors("export { opset 20 }")[0][0] == "unsupported-setting"
     assert errors("export { precision fp16 }")[0][0] == "unsupported-setting"
     assert errors("export { outputs logits }") == [("unknown-output", "outputs logits")]
     assert errors("export { postprocess none }")[0][0] == "unsupported-setting"

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import IO, Any, Final
 
 from specc.catalogue.op import Dtype
+from specc.catalogue.setting import OPSET
 
-OPSET: Final = 21
 IR_VERSION: Final = 10
 TYPES: Final[dict[Dtype, int]] = {"float": 1, "int": 7, "bool": 9}
 ITEM_BYTES: Final[dict[Dtype, int]] = {"float": 4, "int": 8, "bool": 1}

@@ -26,10 +26,8 @@ def open_spec(path: str | Path) -> Project:
 
     Raises SpecError (`missing-file`, `unreadable-file`, `not-text`, `file-too-large`).
     """
-    file = Path(path)
-    here = Path.cwd().resolve()
-    whole = file.resolve()
-    folder = here if whole.is_relative_to(here) else whole.parent
+    whole = Path(path).resolve()
+    folder = project_folder(whole)
     text = _text(whole, str(path))
 
     def read(name: str) -> str | None:
@@ -41,11 +39,19 @@ def open_spec(path: str | Path) -> Project:
     return Project(text, whole.relative_to(folder).as_posix(), folder, read)
 
 
+def project_folder(path: str | Path) -> Path:
+    """Where the paths of a spec start, and what its imports stay inside."""
+    here, whole = Path.cwd().resolve(), Path(path).resolve()
+    return here if whole.is_relative_to(here) else whole.parent
+
+
 def _text(path: Path, name: str) -> str:
     try:
-        if path.is_file() and path.stat().st_size > LARGEST:
+        with path.open("rb") as file:  # a pipe or a device has no size, so it is not asked for
+            content = file.read(LARGEST + 1)
+        if len(content) > LARGEST:
             raise _problem("file-too-large", name, f"`{name}` has more than {LARGEST:,} bytes; a spec is a small text")
-        return path.read_bytes().decode("utf-8-sig")
+        return content.decode("utf-8-sig")
     except FileNotFoundError:
         raise _problem("missing-file", name, f"there is no file `{name}`") from None
     except UnicodeDecodeError as error:

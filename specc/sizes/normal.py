@@ -21,6 +21,7 @@ from specc.sizes.terms import (
 )
 
 MOST_POWER = 64
+MOST_TEXT = 50_000
 
 
 class Dim:
@@ -125,7 +126,10 @@ class Dim:
         except AttributeError:
             from specc.sizes.spelling import spell
 
-            _set_text(self, spell(self))
+            text = spell(self)
+            if len(text) > MOST_TEXT:
+                raise SizeTooLarge(f"a size came to more than {MOST_TEXT} characters")
+            _set_text(self, text)
             return self._text
 
     def __repr__(self) -> str:

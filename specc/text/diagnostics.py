@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
-from specc.text.record import Record
+from specc.text.record import Record, changed
 from specc.text.source import Span
 
 Severity = Literal["error", "warning", "note"]
+LONGEST = 1000
 _RANK = {"error": 0, "warning": 1, "note": 2}
 
 
@@ -78,6 +79,8 @@ class Bag:
             self._silent.add((diagnostic.span.source.name, diagnostic.span.line))
 
     def add(self, diagnostic: Diagnostic) -> None:
+        if len(diagnostic.message) > LONGEST:
+            diagnostic = changed(diagnostic, message=diagnostic.message[:LONGEST] + " …")
         span = diagnostic.span
         if self._silent and span and (span.source.name, span.line) in self._silent:
             return

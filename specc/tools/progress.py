@@ -25,7 +25,9 @@ class Shown:
     def __enter__(self) -> Shown:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def close(self) -> None:
@@ -55,7 +57,9 @@ class Shown:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         self._progress = Progress(*columns, console=self._console, transient=True)
         self._progress.start()
-        self._task = self._progress.add_task("training", total=event.epochs * event.steps, completed=event.done * event.steps)
+        self._task = self._progress.add_task(
+            "training", total=event.epochs * event.steps, completed=event.done * event.steps
+        )
 
     def _stepped(self, event: Stepped) -> None:
         if self._progress is not None and self._task is not None:
@@ -71,7 +75,8 @@ class Shown:
     def _finished(self, event: Finished) -> None:
         self.close()
         figures = ", ".join(f"{name} {value:.4f}" for name, value in event.test.items())
-        self._say(f"{event.reason} after {event.epoch} epochs in {event.seconds:.0f} s; best was epoch {event.best_epoch}")
+        ended = {"epochs": "done", "early": "stopped early"}.get(event.reason, event.reason)
+        self._say(f"{ended} after {event.epoch} epochs in {event.seconds:.0f} s; best was epoch {event.best_epoch}")
         if figures:
             self._say(f"test: {figures}")
 

@@ -15,7 +15,13 @@ from specc.catalogue.axes import UNSAID
 from specc.catalogue.entry import Case, Entry, Field, Wrong
 from specc.catalogue.op import Op, WeightedOp
 
-AXES = {"c": "channels", "*s": "one to three further axes", "f": "features on the last axis", "l": "length", "*": "any axes"}
+AXES = {
+    "c": "channels",
+    "*s": "one to three further axes",
+    "f": "features on the last axis",
+    "l": "length",
+    "*": "any axes",
+}
 ROLES = {
     "train": "settings of `train`",
     "export": "settings of `export`",
@@ -46,7 +52,9 @@ def setting_page(name: str, role: str) -> str:
     assert kind is not None
     parts = [f"# {name}", f"One of the {ROLES.get(role, role)}.", _about(kind), _usage(name, kind), *_arguments(kind)]
     if kind.holds:
-        parts.append(f"It takes {'any number of' if kind.many else 'one of'}: {_names(registry.setting_names(kind.holds))}.")
+        parts.append(
+            f"It takes {'any number of' if kind.many else 'one of'}: {_names(registry.setting_names(kind.holds))}."
+        )
     if kind.default:
         parts.append(f"Where a section does not say it: `{name} {kind.default}`.")
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -71,7 +79,9 @@ def _about(kind: type[Entry]) -> str:
 def _usage(name: str, kind: type[Entry]) -> str:
     """How it is called: required arguments bare, the others with their defaults."""
     own = [each for each in kind.fields.values() if each.name not in _common()]
-    words = [each.name if each.required else f"{each.name}={spelled(each.default)}" for each in own if not each.kind.tensor]
+    words = [
+        each.name if each.required else f"{each.name}={spelled(each.default)}" for each in own if not each.kind.tensor
+    ]
     words += ["…"] if kind.rest else []
     words += ["NAME=…"] if kind.extra else []
     usage = f"`{name}({', '.join(words)})`" if words else f"`{name}`"
@@ -129,7 +139,13 @@ def _many(least: int, most: int | None) -> str:
     numbers = ("no", "one", "two", "three", "four")
     if most is None:
         return f"{numbers[least]} or more tensors"
-    words = numbers[most] if least == most else f"{numbers[least]} to {numbers[most]}" if most - least > 1 else f"{numbers[least]} or {numbers[most]}"
+    words = (
+        numbers[most]
+        if least == most
+        else f"{numbers[least]} to {numbers[most]}"
+        if most - least > 1
+        else f"{numbers[least]} or {numbers[most]}"
+    )
     return f"{words} tensor{'' if most == 1 else 's'}"
 
 
@@ -147,13 +163,17 @@ def _examples(kind: type[Entry]) -> Iterator[str]:
         yield "\n".join(_case(each) for each in good)
     if bad:
         yield "## Refused"
-        yield "\n".join(f"- `{each.call}` on {each.shape}: {each.code}" for each in sorted(bad.values(), key=lambda one: one.code))
+        yield "\n".join(
+            f"- `{each.call}` on {each.shape}: {each.code}" for each in sorted(bad.values(), key=lambda one: one.code)
+        )
 
 
 def _case(case: Case) -> str:
     before = f"`{case.given}`, then " if case.given else ""
     counts = [(case.params, "parameters"), (case.macs, "multiply-adds")]
-    said = ", ".join(f"{value:,} {word}" if isinstance(value, int) else f"{value} {word}" for value, word in counts if value)
+    said = ", ".join(
+        f"{value:,} {word}" if isinstance(value, int) else f"{value} {word}" for value, word in counts if value
+    )
     return f"- {before}`{case.call}`: {case.shapes}" + (f" ({said})" if said else "")
 
 

@@ -15,7 +15,6 @@ from specc.catalogue.ops.kernels import bias_of, given, group_rules, together
 from specc.catalogue.ops.padded import onnx_pad, torch_pad
 from specc.catalogue.ops.windows import Axis, axes_of
 from specc.code.nodes import Expression, call, value
-from specc.sizes.conditions import Compare
 from specc.sizes.dim import Dim, Size, product
 
 if TYPE_CHECKING:
@@ -83,6 +82,7 @@ class Conv(WeightedOp):
         Wrong("conv(3, 3, table=[[0], [1]])", "[3, 7]", "bad-argument", at="table"),
         Wrong("conv(2, 3, table=[[0], [3]])", "[3, 7]", "bad-argument", at="table"),
         Wrong("conv(2, 3, table=[[0], [1, 1]])", "[3, 7]", "bad-argument", at="table"),
+        Wrong("conv(2, 3, table=[[0], [1]])", "[C, 7]", "bad-argument", at="table"),
         Wrong("conv(8, 3)", "[12]", "wrong-rank"),
         Wrong("conv(8, 0)", "[3, 7]", "bad-argument", at="kernel"),
     )
@@ -110,10 +110,11 @@ class Conv(WeightedOp):
         if twice is not None:
             raise refuse(f"`table` names an input channel twice in {list(twice)}")
         last = max(max(row) for row in self.table)
-        if isinstance(channels, Dim) or channels <= last:
-            predicate = Compare(channels, ">", last) if isinstance(channels, Dim) else False
+        if isinstance(channels, Dim):
+            raise refuse(f"a `table` needs to know how many channels there are; here there are {channels}")
+        if channels <= last:
             message = f"`table` names input channel {last}, and there are {channels}"
-            yield Rule(predicate, refuse(message, "channels are counted from 0"))
+            yield Rule(False, refuse(message, "channels are counted from 0"))
 
     def gives(self, x: TensorType) -> TensorType:  # type: ignore[override]
         return x.to(self.channels, *(axis.out for axis in axes_of(self, x)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from specc.catalogue.arguments import TEXT, Kind, Positive, choice, whole
-from specc.catalogue.setting import Dotted, Setting
+from specc.catalogue.setting import OPSET, Dotted, Setting
 
 
 class Opset(Setting):
@@ -13,7 +13,7 @@ class Opset(Setting):
 
     role = "export"
     name = "opset"
-    default = "21"
+    default = str(OPSET)
 
     number: Positive
     """The version."""

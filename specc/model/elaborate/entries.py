@@ -47,7 +47,9 @@ def find(name: str, role: str, span: Span) -> type[Setting]:
         help = f"there are: {', '.join(known)}" if known else ""
         raise problem("unsupported-setting", span, f"the {ROLES[role]} `{name}` is not yet there in this version", help)
     help = suggestion(name, (*known, *later))
-    message = f"`{role}` has no setting `{name}`" if role in ("train", "export") else f"there is no {ROLES[role]} `{name}`"
+    message = (
+        f"`{role}` has no setting `{name}`" if role in ("train", "export") else f"there is no {ROLES[role]} `{name}`"
+    )
     raise problem("unknown-setting", span, message, help)
 
 

@@ -8,6 +8,8 @@ from difflib import get_close_matches
 from specc.text.diagnostics import Diagnostic, Fix, Note, SpecError
 from specc.text.source import Span
 
+LONGEST = 60
+
 
 class Exhausted(SpecError):
     """What is over the budget ends the elaboration: the rest would only be over it too."""
@@ -36,6 +38,8 @@ def exhausted(span: Span, message: str, help: str = "use smaller ranges and repe
 
 def nearest(name: str, names: Iterable[str]) -> str:
     """The known name that was probably meant; "" if none is near."""
+    if len(name) > LONGEST:
+        return ""
     known = sorted(set(names))
     lowered = {each.lower(): each for each in known}
     found = get_close_matches(name.lower(), lowered, 1, 0.6)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 from specc.catalogue import registry
-from specc.catalogue.setting import Setting
+from specc.catalogue.setting import OPSET, Setting
 from specc.model.elaborate.changes import changed
 from specc.model.elaborate.entries import Entries, find
 from specc.model.elaborate.files import Unit
@@ -304,6 +304,9 @@ class _Reader:
         if precision is not None and precision.entry.kind != "fp32":
             message = f"precision `{precision.entry.kind}` is not yet there in this version"
             raise problem("unsupported-setting", precision.place("kind"), message, "leave it at fp32")
+        if opset is not None and opset.entry.number != OPSET:
+            message = f"opset {opset.entry.number} is not yet there in this version"
+            raise problem("unsupported-setting", opset.place("number"), message, f"leave it at {OPSET}")
         sizes: dict[str, int] = {}
         for each in self._each("sizes", self._plain, "export"):
             sizes |= each.entry.extra_values

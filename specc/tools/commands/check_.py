@@ -7,6 +7,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 from typing import Any
 
+from specc.compiler import Compilation
 from specc.model.report import report
 from specc.text import render
 from specc.text.diagnostics import Bag
@@ -25,6 +26,7 @@ def run(args: Namespace) -> int:
     worst = 0
     for path in args.files:
         found = common.compile_file(path, args)
+        _data(found, path)
         for each in found.bag:
             every.add(each)
         worst = max(worst, common.exit_code(found.bag, args.strict))
@@ -44,6 +46,18 @@ def run(args: Namespace) -> int:
         sys.stdout.flush()
         common.show(every, args.format)
     return worst
+
+
+def _data(found: Compilation, path: str) -> None:
+    """Hold each network that is trained against its data, as far as they are at hand."""
+    if not found.programs or not found.ok:
+        return
+    from specc.data.named import check_data
+    from specc.data.project import project_folder
+
+    for (network, _), program in found.programs.items():
+        for each in check_data(found.models[network], program, project_folder(path)):
+            found.bag.add(each)
 
 
 def _print(reports: list[dict[str, Any]], args: Namespace, sound: bool) -> None:

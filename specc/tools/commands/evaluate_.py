@@ -11,7 +11,9 @@ from specc.tools.cli import Failure
 
 def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help="a run folder, such as runs/LeNet5/1")
-    parser.add_argument("--data", metavar="SOURCE", help='other data, as after the setting: table("more.csv", target="y")')
+    parser.add_argument(
+        "--data", metavar="SOURCE", help='other data, as after the setting: table("more.csv", target="y")'
+    )
     parser.add_argument("--format", choices=("text", "json"), default="text")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
 

@@ -17,7 +17,9 @@ WIDTH = 80
 
 
 def arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("word", metavar="WORD", nargs="?", help="an error code, an op, a sign or a setting; all without it")
+    parser.add_argument(
+        "word", metavar="WORD", nargs="?", help="an error code, an op, a sign or a setting; all without it"
+    )
 
 
 def run(args: Namespace) -> int:
@@ -95,4 +97,6 @@ def _paragraph(text: str) -> list[str]:
         marks, _, title = text.partition(" ")
         return [title, "-" * len(title)] if len(marks) > 1 else [title, "=" * len(title)]
     hanging = "    " if text.startswith("- ") else ""
-    return fill(" ".join(text.split()), WIDTH, subsequent_indent=hanging, break_long_words=False, break_on_hyphens=False).split("\n")
+    return fill(
+        " ".join(text.split()), WIDTH, subsequent_indent=hanging, break_long_words=False, break_on_hyphens=False
+    ).split("\n")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from specc.backends.onnx_weights import SafetensorsFile, WeightProblem
-from specc.compiler import Compilation
+from specc.compiler import Compilation, compile_text
 from specc.data.files import FileProblem
 from specc.deploy.described import Origin
 from specc.deploy.export import Exported, export
@@ -34,12 +34,20 @@ def arguments(parser: ArgumentParser) -> None:
 def run(args: Namespace) -> int:
     side = True if args.side_file else False if args.single_file else None
     found, weights, extra = _source(args)
+    found, outputs = _deployed(found, args)
     origin = Origin(
         found.source.text, found.source.name, found.model().name, found.settings, found.sizes, found.imports
     )
     try:
         written = export(
-            found.model(), origin, args.output, weights=weights, prove=not args.no_proof, side_file=side, **extra
+            found.model(),
+            origin,
+            args.output,
+            weights=weights,
+            prove=not args.no_proof,
+            outputs=outputs,
+            side_file=side,
+            **extra,
         )
     except SpecError as error:
         bag = Bag()
@@ -55,6 +63,28 @@ def run(args: Namespace) -> int:
         weights.close()
     _say(written)
     return 0
+
+
+def _deployed(found: Compilation, args: Namespace) -> tuple[Compilation, tuple[str, ...] | None]:
+    """What the spec's `export` section asks for: sizes that are fixed, and which outputs."""
+    name = found.model().name
+    deployment = found.deployments.get(name)
+    if deployment is None:
+        raise Failure(1, "the `export` section asks for what this version cannot do yet", "`specc check` says what")
+    sizes = {**deployment.sizes, **common.sizes(args)}
+    if sizes != found.sizes:
+        found = compile_text(
+            found.source.text,
+            found.source.name,
+            network=name,
+            settings=found.settings,
+            sizes=sizes,
+            read=found.imports.get,
+        )
+        common.show(found.bag)
+        if not found.ok:
+            raise Failure(1)
+    return found, deployment.outputs or None
 
 
 def _disproved(problem: Exception) -> None:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
-from typing import Any
 
-from specc.data.project import open_spec
+from specc.data.project import project_folder
 from specc.tools import common
 from specc.tools.cli import Failure
 
@@ -28,18 +26,19 @@ def run(args: Namespace) -> int:
     compilation, project = None, Path.cwd()
     if args.file is not None:
         compilation = common.compiled(args.file, args)
-        project = open_spec(args.file).folder
+        project = project_folder(args.file)
     from specc.data.files import FileProblem
     from specc.data.sources import DataProblem
     from specc.tools.progress import Shown
+    from specc.train.interrupt import interruptible
     from specc.train.problem import TrainProblem
     from specc.train.training import train
 
-    with Shown() as shown, _Stop() as stop:
+    with Shown() as shown, interruptible() as stop:
         try:
             done = train(
                 compilation, out_root=args.out, project=project, resume=args.resume, phase=args.phase, device=args.device,
-                report=shown.report, stop=stop.asked,
+                report=shown.report, stop=stop,
             )  # fmt: skip
         except (TrainProblem, FileProblem, DataProblem) as problem:
             shown.close()
@@ -50,27 +49,3 @@ def run(args: Namespace) -> int:
         return 130
     print(done.folder)
     return 0
-
-
-class _Stop:
-    """Ctrl-C asks training to write a checkpoint and stop; a second one ends it at once."""
-
-    def __init__(self) -> None:
-        self._asked = False
-        self._before: Any = None
-
-    def __enter__(self) -> _Stop:
-        self._before = signal.signal(signal.SIGINT, self._note)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        signal.signal(signal.SIGINT, self._before)
-
-    def _note(self, *_: object) -> None:
-        if self._asked:
-            raise KeyboardInterrupt
-        self._asked = True
-        print("\nstopping after this batch; a checkpoint will be written (Ctrl-C again ends at once)", file=sys.stderr)
-
-    def asked(self) -> bool:
-        return self._asked
