@@ -27,7 +27,6 @@ class Dotted(Kind):
 DottedName = Annotated[str, Dotted("a name such as validation.loss", TEXT)]
 DottedNames = Annotated[tuple[str, ...], Dotted("a name or a list of names", either(TEXT, items(TEXT)))]
 Interval = Annotated[tuple[float, float], Kind("a list of two numbers", items(real(), 2, 2))]
-Reals = Annotated[tuple[float, ...], Kind("a list of numbers", items(real(), 1))]
 Names = Annotated[tuple[str, ...], Kind("a list of texts", items(TEXT, 1))]
 
 Shape = tuple[int | None, ...]

@@ -2,12 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
+from typing import Annotated, Any
 
-from specc.catalogue.arguments import Axis, KeywordOnly, PositiveReal, Rate, Whole, optional
+from specc.catalogue.arguments import (
+    Axis,
+    KeywordOnly,
+    Kind,
+    PositiveReal,
+    Rate,
+    Whole,
+    either,
+    items,
+    literal,
+    optional,
+    real,
+)
 from specc.catalogue.axes import UNSAID
-from specc.catalogue.setting import Facing, Loss, Reals
+from specc.catalogue.entry import Misfit
+from specc.catalogue.setting import Facing, Loss
 from specc.code.nodes import Attribute, Expression, Index, Literal, binary, call, method
+
+BALANCED = "balanced"
+Weights = Annotated[
+    tuple[float, ...] | str,
+    Kind("balanced or a list with a number per class", either(literal(BALANCED), items(real(ge=0), 1)), (BALANCED,)),
+]
 
 
 class CrossEntropy(Loss):
@@ -19,14 +39,19 @@ class CrossEntropy(Loss):
     measures = "accuracy"
 
     _: KeywordOnly
-    weights: optional(Reals) = None  # type: ignore[valid-type]
-    """A weight per class."""
+    weights: optional(Weights) = None  # type: ignore[valid-type]
+    """A weight per class. `balanced` is not yet there."""
     smoothing: Rate = 0
     """The share of the target that is spread over all classes (Szegedy et al. 2016)."""
     ignore: optional(Whole) = None  # type: ignore[valid-type]
     """A class number that counts for nothing."""
     axis: Axis = UNSAID
     """The axis of the classes: that of the softmax before it, else the channels."""
+
+    def refusals(self) -> Iterable[Misfit]:
+        if self.weights == BALANCED:
+            message = f"`{self.name}(weights=balanced)` is not yet there in this version"
+            yield Misfit("unsupported-setting", message, "give a number per class", argument="weights")
 
     def lower(self, output: Expression, target: Expression, facing: Facing) -> Expression:
         at = facing.axis + 1
@@ -50,6 +75,15 @@ class BinaryCrossEntropy(Loss):
     wants, undoes, advice = "probability", True, "end the network with `sigmoid`"
     targets = ("class", "classes", "real", "image")
     measures = "accuracy"
+
+    _: KeywordOnly
+    weights: optional(Weights) = None  # type: ignore[valid-type]
+    """Weights of no and yes; not yet there."""
+
+    def refusals(self) -> Iterable[Misfit]:
+        if self.weights is not None:
+            message = f"`{self.name}(weights=…)` is not yet there in this version"
+            yield Misfit("unsupported-setting", message, argument="weights")
 
     def lower(self, output: Expression, target: Expression, facing: Facing) -> Expression:
         name = "F.binary_cross_entropy_with_logits" if facing.logits else "F.binary_cross_entropy"

@@ -27,8 +27,9 @@ from specc.model.elaborate.scope import (
 )
 from specc.model.graph import Frame, Module, Port
 from specc.sizes.conditions import Predicate
+from specc.sizes.dim import SizeTooLarge
 from specc.syntax import tree
-from specc.text.diagnostics import Note, SpecError
+from specc.text.diagnostics import Diagnostic, Note, SpecError
 from specc.text.source import Span
 
 DEEPEST = 60
@@ -75,6 +76,10 @@ class Walk:
                 raise
             except SpecError as error:
                 self.builder.bag.add(self.builder.with_uses(error.diagnostic))
+                self.lost(statement)
+            except SizeTooLarge as error:
+                found = Diagnostic("number-too-large", statement.span, str(error))
+                self.builder.bag.add(self.builder.with_uses(found))
                 self.lost(statement)
             except Silent:
                 self.lost(statement)
