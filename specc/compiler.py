@@ -6,20 +6,22 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from specc.model.elaborate.evaluate import Budget, Evaluator
 from specc.model.elaborate.files import Loader, Unit
 from specc.model.elaborate.network import elaborate, unknown_setting
 from specc.model.elaborate.problem import Exhausted, suggestion
 from specc.model.graph import Model
-from specc.model.program import Deployment, Program
 from specc.resources import root
 from specc.syntax import tree
 from specc.syntax.parse import parse, parse_expression
 from specc.text.diagnostics import Bag, Diagnostic, SpecError
 from specc.text.record import changed
 from specc.text.source import Source
+
+if TYPE_CHECKING:
+    from specc.model.program import Deployment, Program
 
 LARGEST_TEXT = 1_000_000
 Read = Callable[[str], str | None]

@@ -6,8 +6,11 @@ import random
 import re
 
 from agreement import Coverage, agree
+from proved import symbols_of
 
 from specc.compiler import Compilation, compile_text
+from specc.model.graph import Model
+from specc.sizes.conditions import examples
 
 LETTERS = {1: "LMN", 2: "HWU", 3: "DHW"}
 BLOCKS = (
@@ -290,7 +293,7 @@ def valid(seed: int) -> Compilation | None:
         found = compile_text(text, f"generated{seed}.net", fixes=False)
         errors = [each for each in found.bag if each.severity == "error"]
         if not errors:
-            return found if found.models and found.model().steps else None
+            return found if found.models and found.model().steps and _has_sizes(found.model()) else None
         lines = text.splitlines()
         guilty = {each.span.line for each in errors if each.span is not None}
         guilty -= {at for at, line in enumerate(lines, 1) if line in ("network N {", "}") or "input x:" in line}
@@ -298,6 +301,12 @@ def valid(seed: int) -> Compilation | None:
             return None
         text = "\n".join(line for at, line in enumerate(lines, 1) if at not in guilty) + "\n"
     return None
+
+
+def _has_sizes(model: Model) -> bool:
+    """Whether sizes are known for which it runs; some conditions on several unknowns are beyond what can be solved."""
+    predicates = [each.predicate for each in model.requirements]
+    return not symbols_of(model) or bool(examples(predicates, list(model.facts), count=1, symbols=symbols_of(model)))
 
 
 __all__ = ["Coverage", "Writer", "agree", "valid"]

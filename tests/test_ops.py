@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import inspect
 import re
-from dataclasses import replace
 from functools import cache
 from itertools import product as pairs
 from math import prod
@@ -29,6 +28,7 @@ from specc.syntax.format import format_text
 from specc.syntax.parse import parse as parse_spec
 from specc.syntax.same import same_meaning
 from specc.text.diagnostics import Bag
+from specc.text.record import changed
 from specc.text.source import Source
 
 KINDS: list[type[Op]] = [kind for kind in map(registry.op, registry.names()) if kind is not None]
@@ -211,12 +211,8 @@ def test_every_type_of_element_is_taken_as_claimed(kind: type[Op], dtype: str) -
     ran = 0
     for case in [each for each in kind.cases if isinstance(each, Case)]:
         before, after = sides(case.shapes)
-        text = spec(
-            replace(
-                case,
-                shapes="; ".join(dtype + " " + each[each.index("[") :] for each in before) + " -> " + "; ".join(after),
-            )
-        )
+        taken = "; ".join(dtype + " " + each[each.index("[") :] for each in before)
+        text = spec(changed(case, shapes=f"{taken} -> {'; '.join(after)}"))
         found = compile_text(text, fixes=False)
         if found.bag.failed:
             assert {each.code for each in found.bag} <= {"wrong-dtype", "bad-argument", "unsupported-argument"}, text

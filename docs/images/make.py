@@ -97,7 +97,8 @@ def drawing(parts: list[tuple[str, list[str]]]) -> str:
         console.print(Text("$ ", "bold #3fb950") + Text(f"specc {command}", "bold #f0f6fc"))
         for line in lines:
             console.print(Text(line, "#6e7681" if line.strip() == "…" else "#c9d1d9"), soft_wrap=True)
-    return console.export_svg(title="specc", theme=THEME, code_format=SVG, unique_id="session")
+    console.print()
+    return console.export_svg(title="", theme=THEME, code_format=SVG, unique_id="session")
 
 
 def main() -> None:

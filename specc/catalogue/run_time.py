@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
+from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 from specc.catalogue.op import TensorType
-from specc.code.nodes import Attribute, Expression, Literal, Name, index, value
-from specc.sizes.dim import Dim, Size, symbol
+from specc.code.nodes import Attribute, Expression, Literal, Name, binary, index, value
+from specc.sizes.dim import Dim, Size, product, symbol
 from specc.text.record import Record, changed
 
 if TYPE_CHECKING:
@@ -30,12 +32,39 @@ def read(t: TorchContext, size: Size, x: Sequence[TorchValue]) -> Expression | N
     if found is not None:
         return found
     unknowns = {name: _axis(t, symbol(name), x) for name in sorted(size.symbols)}
+    if None in unknowns.values():
+        return _merged(t, size, x) or _scaled(t, size, x)
     known = {name: node for name, node in unknowns.items() if node is not None}
     return _fill(value(size), known) if len(known) == len(unknowns) else None
 
 
 def _axis(t: TorchContext, size: Dim, x: Sequence[TorchValue]) -> Expression | None:
     return next((t.size(each, at) for each in x for at, known in enumerate(each.type.shape) if known == size), None)
+
+
+def _merged(t: TorchContext, size: Dim, x: Sequence[TorchValue]) -> Expression | None:
+    """The size as a product of axes side by side: `46 * x.shape[4]`."""
+    for each in x:
+        for start, stop in combinations(range(each.type.rank + 1), 2):
+            if product(each.type.shape[start:stop]) == size:
+                nodes = [t.size(each, at) for at in range(start, stop)]
+                return reduce(lambda one, other: binary("*", one, other), nodes)
+    return None
+
+
+def _scaled(t: TorchContext, size: Dim, x: Sequence[TorchValue]) -> Expression | None:
+    """The size as a multiple of one axis and a number: `2 * x.shape[2] - 1`, where the axis is itself `H//2`."""
+    for each in x:
+        for at, known in enumerate(each.type.shape):
+            if not isinstance(known, Dim):
+                continue
+            monomial, factor = next((m, n) for m, n in known.terms.items() if m)
+            times, rest = divmod(size.terms.get(monomial, 0), factor)
+            over = size - times * known
+            if times and not rest and not isinstance(over, Dim):
+                found: Expression = _fill(value(times * symbol("n") + over), {"n": t.size(each, at)})
+                return found
+    return None
 
 
 def _fill(node: Any, known: dict[str, Expression]) -> Any:

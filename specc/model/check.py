@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from specc.catalogue.axes import position
 from specc.catalogue.axes import shape as spell
 from specc.catalogue.entry import Misfit
-from specc.catalogue.setting import Loss, Shape
-from specc.model.graph import Model, Port, Step
 from specc.model.heads import Head, head, maker
-from specc.model.program import Chosen, Program, Term
 from specc.sizes.dim import Dim, Size, product
 from specc.sizes.predicates import holds
 from specc.text.diagnostics import Diagnostic
-from specc.text.source import Span
+
+if TYPE_CHECKING:
+    from specc.catalogue.setting import Loss, Shape
+    from specc.model.graph import Model, Port, Step
+    from specc.model.program import Chosen, Program, Term
+    from specc.text.source import Span
 
 SHARES = ("probabilities", "log-probabilities")
 SCORES = ""

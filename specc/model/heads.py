@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from specc.catalogue.axes import UNSAID, position
-from specc.catalogue.op import TensorType
-from specc.model.graph import Model, Port, Step, ValueId
+
+if TYPE_CHECKING:
+    from specc.catalogue.op import TensorType
+    from specc.model.graph import Model, Port, Step, ValueId
 
 OUTPUT = "output"
 

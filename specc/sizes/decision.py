@@ -4,40 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import TypeAlias
 
+from specc.sizes.answers import Answer, Proved, Refuted, Sometimes, Undecided
 from specc.sizes.infeasible import truth
 from specc.sizes.joint import example, parts_of
 from specc.sizes.numbers import ALL_NUMBERS, Numbers, OverBudget
 from specc.sizes.predicates import ALWAYS, Compare, Predicate, both, describe, negate, symbols_in, without_not
 from specc.sizes.single import numbers_of
-from specc.text.record import Record
-
-
-class Proved(Record):
-    """True for all admissible sizes."""
-
-
-class Refuted(Record):
-    """False for all admissible sizes, such as these."""
-
-    example: dict[str, int]
-
-
-class Sometimes(Record):
-    """True for some admissible sizes and false for others."""
-
-    yes: dict[str, int]
-    no: dict[str, int]
-
-
-class Undecided(Record):
-    """Over the budget, or the facts exclude one another; `why` says which."""
-
-    why: str
-
-
-Answer: TypeAlias = Proved | Refuted | Sometimes | Undecided
 
 
 def decide(question: Predicate, facts: Sequence[Predicate] = ()) -> Answer:

@@ -128,7 +128,7 @@ class Dim:
 
             text = spell(self)
             if len(text) > MOST_TEXT:
-                raise SizeTooLarge(f"a size came to more than {MOST_TEXT} characters")
+                raise SizeTooLarge(f"a size came to more than {MOST_TEXT} characters") from None
             _set_text(self, text)
             return self._text
 

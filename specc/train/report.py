@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
+from specc.train import chart
 from specc.train.evaluate import Shown
 from specc.train.events import EpochDone, Event, Finished, Started
 from specc.train.program import Code
+from specc.train.samples import Samples
 
-WIDTH, HEIGHT, MARGIN = 560, 220, 44
-COLOURS = ("#1f6feb", "#d9480f", "#2b8a3e", "#862e9c")
 MOST_CLASSES = 40
-GREY = 'fill="none" stroke="#adb5bd"'
-ANSWERS = "<h2>Answers on the test part</h2>"
 STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #1c1e21; }
-h1 { margin-bottom: 0; } .verdict { font-size: 1.25rem; margin: .3rem 0 1.5rem; }
-table { border-collapse: collapse; margin: .5rem 0 1.5rem; } td, th { padding: .15rem .6rem; text-align: right; }
-th, td:first-child { text-align: left; } tr { border-bottom: 1px solid #e5e7eb; }
-svg text { font-size: 11px; fill: #57606a; }
-.table { overflow-x: auto; } .right { background: #d3f9d8; } .wrong { background: #ffe3e3; }
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #1c1e21; }
+h1 { margin-bottom: 0; } h2 { margin: 2rem 0 .3rem; } p { margin: .3rem 0; } .verdict { font-size: 1.2rem; }
+.figures { display: flex; flex-wrap: wrap; gap: 0 1.5rem; } figure { margin: 1rem 0 0; } svg { max-width: 100%; }
+figcaption { display: flex; gap: 1.2rem; max-width: 460px; } .legend { margin-left: auto; font-size: 12px; }
+.legend span { margin-left: .9rem; } .legend i { display: inline-block; width: 16px; height: 3px; margin: 0 5px 3px 0; }
+.legend .dashed { height: 0; border-top: 2px dashed #868e96; }
+svg text { font-size: 11px; fill: #57606a; } circle { fill: #1f6feb; fill-opacity: .55; }
+.line { fill: none; stroke-width: 2; } .grid { stroke: #eef0f2; } .axis { fill: none; stroke: #adb5bd; }
+.best { stroke: #868e96; stroke-dasharray: 4 3; }
+table { border-collapse: collapse; margin: .5rem 0; } td, th { padding: .15rem .6rem; text-align: right; }
+th, td:first-child { text-align: left; } tr { border-bottom: 1px solid #e5e7eb; } .words td { text-align: left; }
+code { font-size: 13px; overflow-wrap: anywhere; } .chosen { background: #fff3bf; }
+.confusion th { text-align: right; white-space: nowrap; } .confusion td { min-width: 1.6rem; }
+.table { overflow-x: auto; } .right { background: #d3f9d8; } .wrong { background: #ffe3e3; } .share { color: #57606a; }
 """
 REASONS = {
     "epochs": "all epochs are done",
@@ -32,24 +37,21 @@ REASONS = {
 
 def page(
     code: Code,
+    samples: Samples,
     rows: Sequence[Mapping[str, float]],
     results: Mapping[str, float],
     shown: Shown | None,
-    classes: Sequence[str],
     best_epoch: int,
     reason: str,
 ) -> str:
     """The whole page."""
     name = escape(code.model.name)
-    names = list(rows[0]) if rows else []
-    figures = [each for each in names if each not in ("epoch", "rate")]
-    kinds = dict.fromkeys(each.partition(".")[2] for each in figures)
-    curves = "".join(_curve(rows, [each for each in figures if each.partition(".")[2] == kind], kind) for kind in kinds)
     return (
         f"<!doctype html>\n<html lang=en><meta charset=utf-8><title>{name}</title><style>{STYLE}</style>\n"
         f"<h1>{name}</h1>\n<p class=verdict>{escape(_verdict(results, best_epoch, len(rows), reason))}</p>\n"
-        f"{curves}\n{_answers(shown, classes)}\n<h2>Settings</h2>\n{_table(code.program.texts)}\n"
-        f"<h2>Epochs</h2>\n{_epochs(names, rows)}\n</html>\n"
+        f"<div class=figures>{_curves(rows, best_epoch)}</div>\n{_answers(shown, samples.facts.class_names)}\n"
+        f"<h2>Settings</h2>\n{_table(code.program.texts)}\n<h2>Data</h2>\n{_table(_data(samples))}\n"
+        f"<h2>Epochs</h2>\n{_epochs(rows, best_epoch)}\n</html>\n"
     )
 
 
@@ -78,92 +80,67 @@ def _verdict(results: Mapping[str, float], best_epoch: int, epochs: int, reason:
     return f"On the test part: {figures}; weights of epoch {best_epoch} of {epochs}; {REASONS[reason]}."
 
 
+def _curves(rows: Sequence[Mapping[str, float]], best_epoch: int) -> str:
+    """A drawing per figure, and one of the learning rate where it changes."""
+    names = [each for each in (rows[0] if rows else ()) if each not in ("epoch", "rate")]
+    found = ""
+    for kind in dict.fromkeys(each.partition(".")[2] for each in names):
+        lines = {name: [(row["epoch"], row[name]) for row in rows] for name in names if name.partition(".")[2] == kind}
+        found += chart.curves(kind, lines, best_epoch)
+    if len({row["rate"] for row in rows}) > 1:
+        found += chart.curves("learning rate", {"rate": [(row["epoch"], row["rate"]) for row in rows]}, best_epoch)
+    return found
+
+
 def _table(rows: Iterable[tuple[str, str]]) -> str:
-    body = "".join(
-        f"<tr><td>{escape(name)}<td style='text-align:left'><code>{escape(text)}</code>" for name, text in rows
-    )
-    return f"<table>{body}</table>"
+    body = "".join(f"<tr><td>{escape(name)}<td><code>{escape(text)}</code>" for name, text in rows)
+    return f"<table class=words>{body}</table>"
 
 
-def _epochs(names: Sequence[str], rows: Sequence[Mapping[str, float]]) -> str:
+def _data(samples: Samples) -> list[tuple[str, str]]:
+    """What the data are and how they were split; the hash is the same for the same split only."""
+    facts, parts = samples.facts, samples.parts
+    train, validation, test = len(parts.train), len(parts.validation), len(parts.test)
+    rows = [("samples", f"{facts.count}: {train} train, {validation} validation, {test} test")]
+    rows.append(("split sha256", parts.sha256))
+    rows += [
+        (f"input {name}", " x ".join("?" if n is None else str(n) for n in shape))
+        for name, shape in facts.input_shapes.items()
+    ]
+    if facts.class_names:
+        rows.append(("classes", ", ".join(facts.class_names)))
+    return rows
+
+
+def _epochs(rows: Sequence[Mapping[str, float]], best_epoch: int) -> str:
+    names = list(rows[0]) if rows else []
     head = "".join(f"<th>{escape(each)}" for each in names)
-    body = "".join("<tr>" + "".join(f"<td>{row[name]:.6g}" for name in names) for row in rows)
+    body = ""
+    for row in rows:
+        mark = " class=chosen" if row["epoch"] == best_epoch else ""
+        body += f"<tr{mark}>" + "".join(f"<td>{row[name]:.6g}" for name in names)
     return f"<div class=table><table><tr>{head}{body}</table></div>"
 
 
 def _answers(shown: Shown | None, classes: Sequence[str]) -> str:
-    if shown is None:
-        return ""
-    if shown.confusion:
-        return _confusion(shown.confusion, classes)
-    return _scatter(shown.pairs) if shown.pairs else ""
+    head = "<h2>Answers on the test part</h2>"
+    if shown is not None and shown.confusion and len(shown.confusion) <= MOST_CLASSES:
+        return f"{head}<p>A row is the right class, a column the answer.</p>{_confusion(shown.confusion, classes)}"
+    if shown is not None and shown.pairs:
+        return f"{head}<p>Across the target, upwards the output; on the line both are the same.</p>{chart.scatter(shown.pairs)}"
+    return ""
 
 
 def _confusion(counts: Sequence[Sequence[int]], classes: Sequence[str]) -> str:
-    if len(counts) > MOST_CLASSES:
-        return ""
     names = [classes[at] if at < len(classes) else str(at) for at in range(len(counts))]
     head = "".join(f"<th>{escape(each)}" for each in names)
     body = ""
     for at, row in enumerate(counts):
-        cells = "".join(f"<td class={_shade(at == to, count)}>{count or ''}" for to, count in enumerate(row))
-        body += f"<tr><th>{escape(names[at])}{cells}"
-    table = f"<div class=table><table><tr><th>{head}{body}</table></div>"
-    return f"{ANSWERS}<p>A row is the right class, a column the answer.</p>{table}"
+        cells = "".join(f"<td{_shade(at == to, count)}>{count or ''}" for to, count in enumerate(row))
+        share = f"{row[at] / sum(row):.1%}" if sum(row) else ""
+        body += f"<tr><th>{escape(names[at])}{cells}<td class=share>{share}"
+    return f"<div class=table><table class=confusion><tr><th>{head}<th class=share>found{body}</table></div>"
 
 
 def _shade(right: bool, count: int) -> str:
-    return "" if not count else "right" if right else "wrong"
-
-
-# ---------------------------------------------------------------------------------------------------- drawings
-def _curve(rows: Sequence[Mapping[str, float]], names: Sequence[str], title: str) -> str:
-    points = {name: [(row["epoch"], row[name]) for row in rows if math.isfinite(row[name])] for name in names}
-    every = [each for line in points.values() for each in line]
-    if len(every) < 2:
-        return ""
-    frame = _Frame(every)
-    lines = "".join(
-        f'<polyline fill="none" stroke="{COLOURS[at % len(COLOURS)]}" stroke-width="2" points="{frame.path(line)}"/>'
-        f'<text x="{WIDTH - 120}" y="{16 + 14 * at}" style="fill:{COLOURS[at % len(COLOURS)]}">{escape(name)}</text>'
-        for at, (name, line) in enumerate(points.items())
-    )
-    return f"<h2>{escape(title)}</h2>{frame.drawing(lines, 'epoch')}"
-
-
-def _scatter(pairs: Sequence[tuple[float, float]]) -> str:
-    frame = _Frame([*pairs, *((y, x) for x, y in pairs)])
-    dots = "".join(
-        f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.5" fill="{COLOURS[0]}" fill-opacity=".6"/>'
-        for x, y in map(frame.at, pairs)
-    )
-    low, high = frame.left, frame.right
-    diagonal = f'<polyline {GREY} points="{frame.path([(low, low), (high, high)])}"/>'
-    return f"{ANSWERS}<p>Across the target, upwards the output.</p>{frame.drawing(diagonal + dots, 'target')}"
-
-
-class _Frame:
-    """Axes around points."""
-
-    def __init__(self, points: Sequence[tuple[float, float]]) -> None:
-        xs, ys = [x for x, _ in points], [y for _, y in points]
-        self.left, self.right = min(xs), max(xs)
-        self.low, self.high = min(ys), max(ys)
-
-    def at(self, point: tuple[float, float]) -> tuple[float, float]:
-        across = (point[0] - self.left) / ((self.right - self.left) or 1)
-        up = (point[1] - self.low) / ((self.high - self.low) or 1)
-        return MARGIN + across * (WIDTH - MARGIN - 10), HEIGHT - 24 - up * (HEIGHT - 36)
-
-    def path(self, points: Iterable[tuple[float, float]]) -> str:
-        return " ".join(f"{x:.1f},{y:.1f}" for x, y in map(self.at, points))
-
-    def drawing(self, inside: str, across: str) -> str:
-        ends = (
-            f'<text x="0" y="16">{self.high:.3g}</text><text x="0" y="{HEIGHT - 24}">{self.low:.3g}</text>'
-            f'<text x="{MARGIN}" y="{HEIGHT - 6}">{self.left:.4g}</text>'
-            f'<text x="{WIDTH - 60}" y="{HEIGHT - 6}">{across} {self.right:.4g}</text>'
-        )
-        floor = HEIGHT - 20
-        axes = f'<polyline {GREY} points="{MARGIN},8 {MARGIN},{floor} {WIDTH - 8},{floor}"/>'
-        return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" role="img">{axes}{ends}{inside}</svg>'
+    return "" if not count else " class=right" if right else " class=wrong"

@@ -120,8 +120,7 @@ def _close(book: _Book, code: programs.Code, samples: Samples, loop: Loop, reaso
         if len(samples.parts.test):
             results, shown = figures(code, samples.feed, samples.parts.test)
     book.write("interrupted" if interrupted else "finished", results, epoch=loop.state.epoch, best_epoch=best)
-    facts = samples.facts
-    page = reports.page(code, loop.rows, results, shown, facts.class_names, best, reason)
+    page = reports.page(code, samples, loop.rows, results, shown, best, reason)
     write_text(book.folder / runs.REPORT, page)
     book.say(Finished(book.folder, loop.state.epoch, best, reason, results, seconds))
     return Run.load(book.folder)
