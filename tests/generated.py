@@ -1,4 +1,4 @@
-"""Random networks as text: every op, several ranks, inputs, outputs, blocks, shared modules, weights and unknown sizes."""
+"""Random networks as text: several ranks, inputs, outputs, blocks, shared modules, declared weights and unknown sizes."""
 
 from __future__ import annotations
 
@@ -6,26 +6,12 @@ import random
 import re
 
 from agreement import Coverage, agree
+from generated_steps import BLOCKS, LET, LETTERS, Forms
 from proved import symbols_of
 
 from specc.compiler import Compilation, compile_text
 from specc.model.graph import Model
 from specc.sizes.conditions import examples
-
-LETTERS = {1: "LMN", 2: "HWU", 3: "DHW"}
-BLOCKS = (
-    "block Plain(c: int, k: int = 3) { conv(c, k, padding=same); relu }",
-    "block Named(c: int, k: int = 1) { first: conv(c, k, padding=same); batchnorm; last: conv(c, 1); tanh }",
-    "block Low(c: int) { a: conv(c, 1); output low: relu; b: conv(c, 3, padding=1); b + low }",
-    "block Join(other: tensor, c: int) { conv(c, 1) as here; concat(here, other); sigmoid }",
-    "block Rest(c: int): [C, *S] -> [c, *S] { conv(c, 3, padding=1) as y; if C != c { y + conv(input, c, 1) } else { y + input } }",
-    "block Scale(by: float = 1.0): [C, *S] { parameter s: [C], init=normal; input * mean(s) * by }",
-    "block Nest(c: int, n: int = 1) { repeat n { Plain(c, k=2) }; wide: Named(c) }",
-    "block Wrap(inner: block, c: int) { inner(c); gelu }",
-    "block Gate { mean(input, axis=[1], keep=true) as g; input * sigmoid(g) }",
-)
-LET = "let Full(c, k=3) = conv(c, k, padding=same)"
-FUNCTIONS = "relu relu6 gelu silu sigmoid tanh identity mish softplus hardswish hardsigmoid prelu sign abs".split()
 
 
 class Writer:
@@ -35,13 +21,13 @@ class Writer:
         self.random = random.Random(seed)
         self.rank = self.random.choice([0, 1, 1, 2, 2, 2, 3])
         self.unknown = self.rank > 0 and self.random.random() < 0.45
+        self.forms = Forms(self.random, self.rank)
         self.labels: list[str] = []
         self.layers: list[tuple[str, str]] = []  # labels of single layers, which can be used again, and their calls
         self.masks: list[str] = []  # tensors of the shape of x with whole numbers, or true and false
         self.parts: list[str] = []  # what a dot reaches
         self.rows: list[str] = []  # tensors of whole numbers
         self.lines: list[str] = []
-        self.pattern = {1: "c l -> l c", 2: "c h w -> (h w) c", 3: "c d h w -> (d h w) c"}.get(self.rank, "")
 
     def text(self) -> str:
         """A network of a few to a dozen lines."""
@@ -49,16 +35,13 @@ class Writer:
         for _ in range(self.random.randint(3, 14)):
             self._line()
         if self.random.random() < 0.4:
-            self.lines += self._head()
+            self.lines += self.forms.head()
         if self.random.random() < 0.2:
             self.lines += self._outputs()
         named = dict.fromkeys(name for line in self.lines for name in re.findall(r"\b[A-Z][a-z]+(?=[(\s]|$)", line))
         needed = [each for each in BLOCKS if each.split()[1].partition("(")[0].strip(":") in {*named, "Plain", "Named"}]
         head = [*needed, LET] if named else []
         return "\n".join([*head, "network N {", *(f"    {line}" for line in self.lines), "}"]) + "\n"
-
-    def _chance(self, share: float) -> bool:
-        return self.random.random() < share
 
     def _any(self) -> str:
         return self.random.choice(self.labels)
@@ -72,17 +55,19 @@ class Writer:
     def _inputs(self) -> None:
         shape = self._shape()
         self.lines = [f"input x: [{shape}]"]
-        if self._chance(0.25):
+        if self.forms.chance(0.25):
             same = f"input y: [{shape}]"
             less = f"input y: [{', '.join(['1', *shape.split(', ')[1:]])}]" if self.rank else same
-            self.lines.append(self.random.choice([same, same, less, f"input y: bool [{shape}]", f"input y: int [{shape}]"]))
+            self.lines.append(
+                self.random.choice([same, same, less, f"input y: bool [{shape}]", f"input y: int [{shape}]"])
+            )
             (self.labels if "y: [" in self.lines[-1] else self.masks).append("y")
-            self.lines += ["x" if self._chance(0.7) else "x -> relu"]
-        if self.rank and self._chance(0.1):
+            self.lines += ["x" if self.forms.chance(0.7) else "x -> relu"]
+        if self.rank and self.forms.chance(0.1):
             self.lines.insert(1, "input n: int [3]")
             self.rows.append("n")
             self.lines += ["x"] * ("x" not in self.lines)
-        if self._chance(0.3):
+        if self.forms.chance(0.3):
             self.labels.append("x")
 
     def _shape(self) -> str:
@@ -90,16 +75,20 @@ class Writer:
             return str(self.random.randint(1, 9))
         sides = []
         for at in range(self.rank):
-            known = not self.unknown or self._chance(0.25)
+            known = not self.unknown or self.forms.chance(0.25)
             sides.append(str(self.random.randint(5, 12)) if known else LETTERS[self.rank][at])
-        first = "C" if self.unknown and self._chance(0.08) else str(self.random.choice([1, 2, 3, 4, 6]))
+        first = "C" if self.unknown and self.forms.chance(0.08) else str(self.random.choice([1, 2, 3, 4, 6]))
         return ", ".join([first, *sides])
 
     def _outputs(self) -> list[str]:
         """Named outputs, published ones, and one that is only there in training."""
-        forms = [f"output named: {self._step()}", "output last: relu"]
+        forms = [f"output named: {self.forms.step()}", "output last: relu"]
         if self.labels:
-            forms += [f"output {self._any()}", f"output sum: {self._any()} + 1", f"output aux: {self._any()} -> tanh when training"]
+            forms += [
+                f"output {self._any()}",
+                f"output sum: {self._any()} + 1",
+                f"output aux: {self._any()} -> tanh when training",
+            ]
         return self.random.sample(forms, self.random.randint(1, len(forms)))
 
     # --------------------------------------------------------------------------------------------------------- lines
@@ -110,28 +99,34 @@ class Writer:
         elif pick < 0.42:
             self.lines += self._special()
         elif pick < 0.64:
-            step = self._step()
-            more = f" -> {self._step()}" if self._chance(0.3) else ""
+            step = self.forms.step()
+            more = f" -> {self.forms.step()}" if self.forms.chance(0.3) else ""
             if not more and step.startswith(("conv", "linear")):
                 self.layers.append((f"t{len(self.labels)}", step))
             self.lines.append(self._label(step + more))
         elif pick < 0.7:
-            self.lines.append(f"{{ {self._step()}; {self._step()} }}")
+            self.lines.append(f"{{ {self.forms.step()}; {self.forms.step()} }}")
         elif pick < 0.75:
-            self.lines.append(f"repeat {r.randint(1, 3)} {{ {self._step()} }}")
+            self.lines.append(f"repeat {r.randint(1, 3)} {{ {self.forms.step()} }}")
         elif pick < 0.79:
-            self.lines.append(f"{self._step()} as s{len(self.lines)}")
+            self.lines.append(f"{self.forms.step()} as s{len(self.lines)}")
             self.labels.append(f"s{len(self.lines) - 1}")
         elif pick < 0.83:
-            self.lines.append(f"for c in [{r.randint(1, 4)}, {r.randint(1, 4)}] {{ {self._step()}; {'conv(c, 1)' if self.rank else 'linear(c)'} }}")
+            self.lines.append(
+                f"for c in [{r.randint(1, 4)}, {r.randint(1, 4)}] {{ {self.forms.step()}; {'conv(c, 1)' if self.rank else 'linear(c)'} }}"
+            )
         else:
-            self.lines.append(self._step())
+            self.lines.append(self.forms.step())
 
     def _special(self) -> list[str]:
         """Lines that stand for a part of the language more than for an op."""
         r, n = self.random, len(self.lines)
         forms = [self._parallel, self._group, self._weights, self._split, self._indices]
-        forms += [self._used_twice] * (2 if self.rank else 0) + [self._again] * len(self.layers[:2]) + [self._parts_used] * len(self.parts[:1])
+        forms += (
+            [self._blocks] * (2 if self.rank else 0)
+            + [self._again] * len(self.layers[:2])
+            + [self._parts_used] * len(self.parts[:1])
+        )
         if self.masks:
             forms += [self._masked]
         return r.choice(forms)(n)
@@ -142,47 +137,91 @@ class Writer:
         name, call = layer
         made = re.sub(r", groups=\d|, table=\[.*\]\]", "", call)
         other = re.sub(r"\)$", f", weight=u{n}.weight)", made)
-        forms = [[f"x -> {name}"], [f"u{n}: x -> {made}", f"x -> {other}"], [f"{self._any()} -> {name} -> {self._step()}"], [f"x * mean({name}.weight)"]]
+        forms = [
+            [f"x -> {name}"],
+            [f"u{n}: x -> {made}", f"x -> {other}"],
+            [f"{self._any()} -> {name} -> {self.forms.step()}"],
+            [f"x * mean({name}.weight)"],
+        ]
         return self.random.choice(forms)
 
     def _parts_used(self, n: int) -> list[str]:
         r = self.random
-        return r.choice([[f"{r.choice(self.parts)} {r.choice('+*')} {r.choice(self.parts)}"], [f"x -> {r.choice(self.parts)}"], [f"x -> {r.choice(self.parts)[:-2]}"]])
+        return r.choice(
+            [
+                [f"{r.choice(self.parts)} {r.choice('+*')} {r.choice(self.parts)}"],
+                [f"x -> {r.choice(self.parts)}"],
+                [f"x -> {r.choice(self.parts)[:-2]}"],
+            ]
+        )
 
     def _masked(self, n: int) -> list[str]:
         mask = self.random.choice(self.masks)
-        forms = [f"x * {mask}", f"1 - {mask}", f"x - {mask} * 2", f"sum({mask}, axis=0, keep=true) * 0.5", f"{mask} / 2 + x"]
+        forms = [
+            f"x * {mask}",
+            f"1 - {mask}",
+            f"x - {mask} * 2",
+            f"sum({mask}, axis=0, keep=true) * 0.5",
+            f"{mask} / 2 + x",
+        ]
         return [self._label(self.random.choice(forms))]
 
     def _parallel(self, n: int) -> list[str]:
-        one, other = self._step(), self._step()
-        more = f"; for k in [1, 2] {{ {'conv(2, k, padding=same)' if self.rank else 'linear(k)'} }}" if self._chance(0.4) else ""
-        ends = [f"concat(p{n})", f"sum(p{n})", f"stack(p{n}, axis=1) -> mean(axis=1)", f"p{n}[0] + p{n}[1]", f"max(p{n}[0], p{n}[1])"]
+        one, other = self.forms.step(), self.forms.step()
+        more = (
+            f"; for k in [1, 2] {{ {'conv(2, k, padding=same)' if self.rank else 'linear(k)'} }}"
+            if self.forms.chance(0.4)
+            else ""
+        )
+        ends = [
+            f"concat(p{n})",
+            f"sum(p{n})",
+            f"stack(p{n}, axis=1) -> mean(axis=1)",
+            f"p{n}[0] + p{n}[1]",
+            f"max(p{n}[0], p{n}[1])",
+        ]
         return [f"p{n}: parallel {{ {one}; {other}{more} }}", self._label(self.random.choice(ends))]
 
     def _group(self, n: int) -> list[str]:
         self.parts += [f"g{n}.a", f"g{n}.b"]
-        shared = self.random.choice([self._step(), "relu", "batchnorm"])
-        return [f"g{n}: {{ a: {self._step()}; b: {shared}; {self._step()} }}"]
+        shared = self.random.choice([self.forms.step(), "relu", "batchnorm"])
+        return [f"g{n}: {{ a: {self.forms.step()}; b: {shared}; {self.forms.step()} }}"]
 
     def _weights(self, n: int) -> list[str]:
         """A declared parameter or buffer that meets the tensor at hand, stretched or whole."""
         r, ones = self.random, ", 1" * self.rank
-        first = f"{self._any()}.{'channels' if self.rank else 'features'}" if self.labels and self._chance(0.6) else "1"
+        first = (
+            f"{self._any()}.{'channels' if self.rank else 'features'}"
+            if self.labels and self.forms.chance(0.6)
+            else "1"
+        )
         shapes = [f"[{first}{ones}]", "[]", f"[1{ones}]"]
-        declared = r.choice([
-            f"parameter w{n}: {r.choice(shapes)}, init={r.choice(['normal', 'ones', 'normal(std=0.5)'])}",
-            f"buffer w{n}: [1{ones}] = [{r.random():.2f}]",
-            f"buffer w{n}: int [] = {r.randint(1, 4)}",
-            f"buffer w{n}: bool [1{ones}] = [{r.choice(['true', 'false'])}]",
-        ])  # fmt: skip
+        declared = r.choice(
+            [
+                f"parameter w{n}: {r.choice(shapes)}, init={r.choice(['normal', 'ones', 'normal(std=0.5)'])}",
+                f"buffer w{n}: [1{ones}] = [{r.random():.2f}]",
+                f"buffer w{n}: int [] = {r.randint(1, 4)}",
+                f"buffer w{n}: bool [1{ones}] = [{r.choice(['true', 'false'])}]",
+            ]
+        )
         at = self._any() if self.labels else "x"
-        return [declared, self._label(r.choice([f"{at} * w{n}", f"w{n} + {at}", f"{at} - w{n} * 2", f"max({at}, w{n})", f"(w{n} < {at}) * 1.0"]))]
+        return [
+            declared,
+            self._label(
+                r.choice(
+                    [f"{at} * w{n}", f"w{n} + {at}", f"{at} - w{n} * 2", f"max({at}, w{n})", f"(w{n} < {at}) * 1.0"]
+                )
+            ),
+        ]
 
     def _split(self, n: int) -> list[str]:
         at, r = self._any() if self.labels else "x", self.random
         axis = r.randint(0, self.rank)
-        cuts = [f"split({r.randint(2, 3)}, axis={axis})", f"split([1, {at}.shape[{axis}] - 1], axis={axis})", "split(2)"]
+        cuts = [
+            f"split({r.randint(2, 3)}, axis={axis})",
+            f"split([1, {at}.shape[{axis}] - 1], axis={axis})",
+            "split(2)",
+        ]
         self.labels += [f"a{n}", f"b{n}"]
         return [f"a{n}, b{n}: {at} -> {r.choice(cuts)}"]
 
@@ -193,22 +232,23 @@ class Writer:
         self.rows.append(f"i{n}")
         found = [f"i{n}: {r.choice(['argmax', 'argmin'])}({at}, axis={axis})"]
         rows = r.choice(self.rows)
-        uses = [f"min({rows}, 9) -> embedding(10, {r.randint(1, 4)})", f"{rows} * 0.5", f"{rows} ** 2 - {rows} + 1", f"-{rows}", f"abs(2 - {rows}) / 3"]
-        uses += [f"{rows} == max({rows})", f"{rows} != 0 or {rows} >= 2", f"sign({rows}) * 1.5", f"sum({rows} > 1, axis=0)"]
-        return [*found, self._label(r.choice(uses))] if self._chance(0.8) else found
+        uses = [
+            f"min({rows}, 9) -> embedding(10, {r.randint(1, 4)})",
+            f"{rows} * 0.5",
+            f"{rows} ** 2 - {rows} + 1",
+            f"-{rows}",
+            f"abs(2 - {rows}) / 3",
+        ]
+        uses += [
+            f"{rows} == max({rows})",
+            f"{rows} != 0 or {rows} >= 2",
+            f"sign({rows}) * 1.5",
+            f"sum({rows} > 1, axis=0)",
+        ]
+        return [*found, self._label(r.choice(uses))] if self.forms.chance(0.8) else found
 
-    def _used_twice(self, n: int) -> list[str]:
-        """A block with other arguments each time; its published outputs, a block for a parameter, a further tensor."""
-        r = self.random
-        c, d, k = r.randint(1, 5), r.randint(1, 5), r.randint(1, 3)
-        at = self._any() if self.labels else "x"
-        forms = [
-            [f"Plain({c})", f"Plain({d}, k={k})"], [f"Named({c})", f"Named({c}, k={k})"], [f"b{n}: Low({c})", f"d{n}: Low({d})", f"b{n}.low * 2"],
-            [f"x -> Join({at}, {c})", f"x -> Join(x, {d})"], [f"Rest({c})", f"Rest({c})", f"Rest({d})"], ["Scale", f"Scale({r.random():.2f})"],
-            [f"Nest({c})", f"Nest({d}, n=2)"], [f"Wrap(Plain, {c})", f"Wrap(Named, {d})", f"Wrap(Full, {c})", f"Wrap(Plain(k=2), {d})"],
-            [f"Full({c})", f"Full({d}, k=1)"], ["Gate", "Gate"], [f"b{n}: Plain({c})", f"x -> b{n}"], [f"b{n}: Low({c})", f"x -> b{n}", f"b{n}.low"],
-        ]  # fmt: skip
-        return r.choice(forms)
+    def _blocks(self, n: int) -> list[str]:
+        return self.forms.used_twice(n, self._any() if self.labels else "x")
 
     def _join(self) -> str:
         some = self.random.sample(self.labels, min(len(self.labels), self.random.randint(1, 2)))
@@ -219,71 +259,44 @@ class Writer:
         if sign == "/" and other == b:
             other = f"(2 + sigmoid({b}))"
         axis, last = r.randint(0, self.rank), r.randint(-1 - self.rank, -1)
-        forms = [f"{a} {sign} {other}", f"concat({a}, {b})", f"sum([{a}, {b}, {a}])", f"stack({a}, {b}) -> sum(axis=0)", f"max({a}, {b})"]
-        forms += [f"crop({a}, like={b})", f"-{a}", f"abs({a})", f"{a}[:1]", f"{a}[{axis}:]", f"exp(tanh({a}))", f"sqrt(abs({a}) + 1)"]
-        forms += [f"min({a}, {b})", f"min({a}, 0.3)", f"log(abs({a}) + 1)", f"sigmoid({a}) ** {choice(['2', '0.5', f'sigmoid({b})'])}"]
-        forms += [f"2.0 ** tanh({a})", f"({a} > {other}) * {b}", f"({a} < {b} and not ({a} <= 0.5)) * 1.5", f"({a} >= {b}) + 2 * ({b} != 0.1)"]
-        forms += [f"({a} == {a} or {b} < 0) * {a}", f"sign({a} - 0.5)", f"concat({a}, {b}, axis={last})", f"{a} - mean({a})", f"{a} / (1 + max(abs({a})))"]
+        forms = [
+            f"{a} {sign} {other}",
+            f"concat({a}, {b})",
+            f"sum([{a}, {b}, {a}])",
+            f"stack({a}, {b}) -> sum(axis=0)",
+            f"max({a}, {b})",
+        ]
+        forms += [
+            f"crop({a}, like={b})",
+            f"-{a}",
+            f"abs({a})",
+            f"{a}[:1]",
+            f"{a}[{axis}:]",
+            f"exp(tanh({a}))",
+            f"sqrt(abs({a}) + 1)",
+        ]
+        forms += [
+            f"min({a}, {b})",
+            f"min({a}, 0.3)",
+            f"log(abs({a}) + 1)",
+            f"sigmoid({a}) ** {choice(['2', '0.5', f'sigmoid({b})'])}",
+        ]
+        forms += [
+            f"2.0 ** tanh({a})",
+            f"({a} > {other}) * {b}",
+            f"({a} < {b} and not ({a} <= 0.5)) * 1.5",
+            f"({a} >= {b}) + 2 * ({b} != 0.1)",
+        ]
+        forms += [
+            f"({a} == {a} or {b} < 0) * {a}",
+            f"sign({a} - 0.5)",
+            f"concat({a}, {b}, axis={last})",
+            f"{a} - mean({a})",
+            f"{a} / (1 + max(abs({a})))",
+        ]
         if self.rank:
-            forms += self._reshaped(a, b, axis)
-        return self._label(choice(forms)) if self._chance(0.7) else choice(forms)
-
-    def _reshaped(self, a: str, b: str, axis: int) -> list[str]:
-        """Tensors in other shapes, most of them back in the one they had."""
-        r, rank = self.random, self.rank
-        order = r.sample(range(rank + 1), rank + 1)
-        sizes = [f"{a}.shape[{at}]" for at in range(rank + 1)]
-        merged = [*sizes[:-2], f"{sizes[-2]} * {sizes[-1]}"]
-        flat = f'{a} -> rearrange("{self.pattern}")'
-        return [
-            f"{a} -> transpose({axis}, {order[0]})", f"{a} -> permute({', '.join(map(str, order))})", f"mean({a}, axis={axis}, keep=true) -> squeeze({axis})",
-            f"{a} -> reshape([{', '.join(merged)}]) -> reshape([{', '.join(sizes)}])", f"{a} -> reshape([{', '.join(sizes[::-1])}])",
-            f"max({a}, axis={axis}, keep=true) -> expand([{', '.join(sizes)}])", f"min({a}, axis={axis}, keep=true) + {b}", f"{a}[:, {axis}]",
-            f"matmul({a}, transpose({b}, -1, -2))", f"matmul({a} -> transpose(-1, -2), {a})", f"{flat} -> linear(3)", f"{flat} -> softmax(axis=-1) -> transpose(0, 1)",
-            f"{a} * mean({b}, axis={axis}, keep=true)", f"{flat} -> matmul({a} -> flatten(from=1))" if rank > 1 else f"flatten({a})",
-        ]  # fmt: skip
-
-    # --------------------------------------------------------------------------------------------------------- steps
-    def _step(self) -> str:
-        return self.random.choice(self._spatial() if self.rank else self._flat())
-
-    def _flat(self) -> list[str]:
-        n = self.random.randint(1, 8)
-        return [f"linear({n})", f"linear({n}, bias=false)", f"linear({n}, transposed=true)", "batchnorm", "dropout(0.3)", *self._pointwise()]
-
-    def _spatial(self) -> list[str]:
-        r = self.random
-        c, k, s = r.randint(1, 6), r.randint(1, 4), r.randint(1, 3)
-        sides = "[" + ", ".join(f"[{r.randint(0, 2)}, {r.randint(0, 2)}]" for _ in range(self.rank)) + "]"
-        pads = ["0", "1", "same", "valid", "full", f"{k // 2}", sides, *(["causal"] if self.rank == 1 else [])]
-        fit = r.choice(["", ", fit=down"])
-        kernel = str(k) if self._chance(0.7) else "[" + ", ".join(str(r.randint(1, 3)) for _ in range(self.rank)) + "]"
-        conv = f"conv({c}, {kernel}, stride={s}, padding={r.choice(pads)}{fit}"
-        pool = f"{r.randint(1, 3)}, stride={r.randint(1, 3)}, padding={r.choice(['0', '0', '1', sides])}{r.choice(['', ', fit=down', ', fit=up'])}"
-        table = ", ".join(f"[{', '.join(str(v) for v in sorted(r.sample(range(2), r.randint(1, 2))))}]" for _ in range(c))
-        return [
-            conv + ")", conv + f", dilation={r.randint(1, 2)})", conv + f", groups={r.choice([1, 2, 3])}, bias=false)",
-            f"conv({c}, {k}, table=[{table}])", f"conv({c}, 3, padding=same)", f"conv({c}, 1)",
-            f"upconv({c}, {k}, stride={s}, padding={r.choice([0, 0, 1, sides])}, output_padding={r.choice([0, 0, 1])})", f"upconv({c}, 2, stride=2)",
-            f"maxpool({pool})", f"maxpool({pool}, dilation=2)", f"avgpool({pool})", f"avgpool({pool}, count_padding=false)", "maxpool(2)", "avgpool(2)",
-            f"adaptive_avgpool({r.randint(1, 3)})", f"adaptive_maxpool({r.randint(1, 3)})", "batchnorm", f"lrn({r.choice([1, 2, 3, 5])})",
-            "batchnorm(track=false)", "batchnorm(affine=false)", f"pad({sides})", "pad([[1, 2]], axes=0, value=2)", f"prelu(per=channel, start={r.random():.1f})",
-            f"pad({r.randint(0, 2)}, mode={r.choice(['zeros', 'reflect', 'replicate'])})", f"pad(multiple={r.choice([2, 4])})",
-            "dropout(0.5)", "channel_dropout(0.2)", "prelu(per=all)", "softmax(axis=0)", "flatten(from=1)", "log_softmax(axis=-1)",
-            f"mean(axis={r.randint(0, self.rank)}, keep=true)", f"max(axis={r.randint(0, self.rank)}, keep=true)", *self._pointwise(),
-        ]  # fmt: skip
-
-    def _pointwise(self) -> list[str]:
-        r = self.random
-        return [*r.sample(FUNCTIONS, 8), f"leaky_relu({r.random():.1f})", "elu(0.7)", "gelu(approximate=true)", "relu"]
-
-    def _head(self) -> list[str]:
-        n = self.random.randint(2, 5)
-        if self.rank == 0:
-            return [f"linear({n}) -> {self.random.choice(['softmax', 'log_softmax', 'sigmoid'])}"]
-        ends = [["global_avgpool", f"linear({n})", "softmax"], ["flatten", f"linear({n})"], ["global_maxpool", "sigmoid"]]
-        ends += [[f'rearrange("{self.pattern}")', f"linear({n})", "softmax(axis=-1)"], ["log_softmax(axis=0)"], ["argmax(axis=0)"]]
-        return self.random.choice(ends)
+            forms += self.forms.reshaped(a, b, axis)
+        return self._label(choice(forms)) if self.forms.chance(0.7) else choice(forms)
 
 
 def valid(seed: int) -> Compilation | None:

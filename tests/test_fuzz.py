@@ -34,13 +34,32 @@ WORDS = [
 ]  # fmt: skip
 
 
-KEYWORDS = {"network", "block", "input", "let", "for", "repeat", "if", "else", "in", "expect", "import", "from", "train", "export"}
+KEYWORDS = {
+    "network",
+    "block",
+    "input",
+    "let",
+    "for",
+    "repeat",
+    "if",
+    "else",
+    "in",
+    "expect",
+    "import",
+    "from",
+    "train",
+    "export",
+}
 
 
 @cache
 def corpus() -> tuple[str, ...]:
     """Specs to start from; the small ones are there more often than the large."""
-    files = [*(ROOT / "specs").rglob("*.net"), *(ROOT / "tests" / "examples").glob("*.net"), *(ROOT / "tests" / "wrong").rglob("*.net")]
+    files = [
+        *(ROOT / "specs").rglob("*.net"),
+        *(ROOT / "tests" / "examples").glob("*.net"),
+        *(ROOT / "tests" / "wrong").rglob("*.net"),
+    ]
     found = [path.read_text(encoding="utf-8") for path in sorted(files)]
     pages = [text for page in PAGES.values() for part in ("Wrong", "Mended") for text in blocks(page, part).values()]
     return (*found, *pages)
@@ -66,9 +85,18 @@ def mutated(chance: random.Random) -> str:
         elif kind == 5:
             numbers = [place for place, token in enumerate(tokens) if token.isdigit()]
             if numbers:
-                tokens[chance.choice(numbers)] = chance.choice(("0", "1", "9" * chance.randrange(1, 40), "2.5", "-3", "1_000"))
+                tokens[chance.choice(numbers)] = chance.choice(
+                    ("0", "1", "9" * chance.randrange(1, 40), "2.5", "-3", "1_000")
+                )
         elif kind == 6:
-            tokens.insert(at, chr(chance.choice((chance.randrange(1, 128), chance.randrange(1, 0x3000), chance.randrange(0x1F000, 0x1F700)))))
+            tokens.insert(
+                at,
+                chr(
+                    chance.choice(
+                        (chance.randrange(1, 128), chance.randrange(1, 0x3000), chance.randrange(0x1F000, 0x1F700))
+                    )
+                ),
+            )
         elif kind > 7:
             _meaning(chance, tokens, kind)
         else:
@@ -87,7 +115,19 @@ def _meaning(chance: random.Random, tokens: list[str], kind: int) -> None:
     elif kind == 9 and words:
         tokens[chance.choice(words)] = chance.choice(registry.names())
     elif kind == 10 and numbers:
-        other = (str(chance.randrange(20)), "0.5", "H", "x", "true", "[2, 3]", '"a"', "(1 + 1)", "max(1, 2)", "none", "[]")
+        other = (
+            str(chance.randrange(20)),
+            "0.5",
+            "H",
+            "x",
+            "true",
+            "[2, 3]",
+            '"a"',
+            "(1 + 1)",
+            "max(1, 2)",
+            "none",
+            "[]",
+        )
         tokens[chance.choice(numbers)] = chance.choice(other)
 
 

@@ -363,3 +363,20 @@ def test_the_unet_of_the_language_page() -> None:
         "enc2.0", "enc3.0", "mid.0", "concat1", "concat2", "concat3",
     }  # fmt: skip
     assert found["outputs"][0]["shape"] == [2, "H", "W"]
+
+
+def test_the_graph_view_follows_the_tensors() -> None:
+    text = """network N { input one: [3]; input two: [3]
+        tower: one -> { linear(4, bias=false); relu }
+        right: two -> tower
+        tower + right }"""
+    graph = model(text).graph()
+    assert sorted(graph.predecessors("add1")) == ["tower.1", "tower.1@3"]
+    assert list(graph.predecessors("tower.0@2")) == ["two"]
+
+
+def test_layers_as_arguments_are_called_or_not() -> None:
+    text = """
+    block Unit(act: block = relu) { linear(4, bias=false); act() }
+    network N { input x: [4]; Unit(); Unit(act=leaky_relu(0.1)); Unit(elu) }"""
+    assert [each.op.name for each in model(text).steps] == ["linear", "relu", "linear", "leaky_relu", "linear", "elu"]

@@ -43,12 +43,18 @@ BOMBS: dict[str, tuple[str, str]] = {
         ),
         "expansion-too-large",
     ),
-    "lists that double": (network("    linear(a39)", doubling(40, "let a0 = [1, 1]", "let a{n} = [a{m}, a{m}]")), "expansion-too-large"),
+    "lists that double": (
+        network("    linear(a39)", doubling(40, "let a0 = [1, 1]", "let a{n} = [a{m}, a{m}]")),
+        "expansion-too-large",
+    ),
     "texts that double": (
-        network('    rearrange(a39)', doubling(40, 'let a0 = "ab"', "let a{n} = a{m} + a{m}")),
+        network("    rearrange(a39)", doubling(40, 'let a0 = "ab"', "let a{n} = a{m} + a{m}")),
         "number-too-large",
     ),
-    "numbers that square": (network("    linear(a39)", doubling(40, "let a0 = 3", "let a{n} = a{m} * a{m}")), "number-too-large"),
+    "numbers that square": (
+        network("    linear(a39)", doubling(40, "let a0 = 3", "let a{n} = a{m} * a{m}")),
+        "number-too-large",
+    ),
     "functions that double": (
         network("    linear(f39(1))", doubling(40, "let f0(v) = v + 1", "let f{n}(v) = f{m}(v) + f{m}(v)")),
         "expansion-too-large",
@@ -102,7 +108,9 @@ BOMBS: dict[str, tuple[str, str]] = {
         "number-too-large",
     ),
     "sizes that multiply": (
-        "network Bomb {\n    input x: [A, B, C, D]\n    reshape([" + " * ".join(["(A + B + C + D)"] * 60) + ", 2])\n}\n",
+        "network Bomb {\n    input x: [A, B, C, D]\n    reshape(["
+        + " * ".join(["(A + B + C + D)"] * 60)
+        + ", 2])\n}\n",
         "number-too-large",
     ),
     "remainders by many numbers": (

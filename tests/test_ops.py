@@ -290,7 +290,7 @@ def walk(node: Any) -> Any:
             yield from walk(each)
     elif isinstance(node, tree.Node):
         yield node
-        for name in node.__dataclass_fields__:
+        for name in type(node).FIELDS:
             yield from walk(getattr(node, name))
 
 

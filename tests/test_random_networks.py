@@ -8,6 +8,7 @@ from generated import Coverage, agree, valid
 
 from specc.catalogue import registry
 
+
 def run(seeds: range) -> Coverage:
     torch.set_num_threads(1)
     coverage = Coverage()
@@ -42,7 +43,16 @@ def test_the_generator_reaches_the_library() -> None:
         if found is not None:
             coverage.add(found.model(), found.source.text)
     assert set(registry.names()) - set(coverage.ops) == set()
-    ways = ("training outputs", "declared weights", "blocks", "shared modules", "tied weights", "parallel", "rank 1", "rank 4")
+    ways = (
+        "training outputs",
+        "declared weights",
+        "blocks",
+        "shared modules",
+        "tied weights",
+        "parallel",
+        "rank 1",
+        "rank 4",
+    )
     assert all(coverage.marks[way] >= 3 for way in ways), coverage.marks
 
 

@@ -18,7 +18,9 @@ def files_of(case: str) -> tuple[dict[str, str], str]:
     folder = FOLDER / case
     if not folder.is_dir():
         return {f"{case}.net": (FOLDER / f"{case}.net").read_text(encoding="utf-8")}, f"{case}.net"
-    found = {path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8") for path in sorted(folder.rglob("*.net"))}
+    found = {
+        path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8") for path in sorted(folder.rglob("*.net"))
+    }
     return found, "main.net"
 
 

@@ -7,6 +7,7 @@ left out. It changes with every release that prints something else.
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import subprocess
@@ -90,7 +91,7 @@ def shortened(lines: list[str], first: int, last: int) -> list[str]:
 
 def drawing(parts: list[tuple[str, list[str]]]) -> str:
     """The session as SVG; it names no fonts that would have to be fetched."""
-    console = Console(record=True, width=WIDTH, file=open(os.devnull, "w", encoding="utf-8"), force_terminal=True)
+    console = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True)
     for at, (command, lines) in enumerate(parts):
         if at:
             console.print()

@@ -114,6 +114,7 @@ def _find_uses(plan: Plan) -> None:
     everything = _behind(plan, [plan.wanted(port) for port in plan.model.outputs])
     plan.needed = everything
     plan.training = everything - deployed
+    _keep_results(plan)
     _keep_unused(plan, plan.model.root)
 
 
@@ -128,6 +129,24 @@ def _keep_unused(plan: Plan, frame: Frame) -> None:
             plan.unused.add(id(item))
             plan.needed |= _behind(plan, list(plan.results(item))) & inside
         _keep_unused(plan, item)
+
+
+def _keep_results(plan: Plan) -> None:
+    """A body that is called for one of its inner tensors gives its result all the same, although nothing uses it."""
+    before = -1
+    while len(plan.needed) > before:
+        before = len(plan.needed)
+        waiting = [plan.model.root]
+        while waiting:
+            for item in waiting.pop().items:
+                if not isinstance(item, Frame):
+                    continue
+                waiting.append(item)
+                results = plan.results(item)
+                if plan.needed.issuperset(results):
+                    continue
+                if any(not plan.needed.isdisjoint(step.outputs) for step in steps_of(item)):
+                    plan.needed |= _behind(plan, list(results))
 
 
 def steps_of(frame: Frame) -> Iterator[Step]:

@@ -33,7 +33,9 @@ def open_spec(path: str | Path) -> Project:
     def read(name: str) -> str | None:
         wanted = (folder / name).resolve()
         if not wanted.is_relative_to(folder):
-            raise SpecError(Diagnostic("import-outside", None, f"`{name}` leads outside the project's folder", file=str(path)))
+            raise SpecError(
+                Diagnostic("import-outside", None, f"`{name}` leads outside the project's folder", file=str(path))
+            )
         return _text(wanted, name) if wanted.exists() else None
 
     return Project(text, whole.relative_to(folder).as_posix(), folder, read)

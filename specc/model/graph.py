@@ -191,7 +191,10 @@ class Model:
         return tuple(step for step in self.steps if step.index in used)
 
     def graph(self) -> networkx.DiGraph:
-        """The steps as a networkx graph: nodes are paths of steps (and names of inputs), edges carry the tensor's id."""
+        """The steps as a networkx graph: nodes are paths of steps and names of inputs, edges carry the tensor's id.
+
+        A step of a module that is used again has its index behind the path, `tower.0@7`.
+        """
         import networkx
 
         graph = networkx.DiGraph()
@@ -200,9 +203,10 @@ class Model:
             graph.add_node(port.name, kind="input")
             maker[port.value] = port.name
         for step in self.steps:
-            graph.add_node(step.path, kind="step", op=step.op.name)
+            node = f"{step.path}@{step.index}" if step.path in graph else step.path
+            graph.add_node(node, kind="step", op=step.op.name, index=step.index)
             for value in step.inputs:
                 if value in maker:
-                    graph.add_edge(maker[value], step.path, value=value)
-            maker.update(dict.fromkeys(step.outputs, step.path))
+                    graph.add_edge(maker[value], node, value=value)
+            maker.update(dict.fromkeys(step.outputs, node))
         return graph

@@ -92,7 +92,10 @@ def _changed(span: Span, replacement: str, colour: bool) -> list[str]:
     shown = new.split("\n")
     width = len(str(line + len(shown) - 1))
     bar = _paint("|", "line", colour)
-    numbered = [f"{_paint(str(line + at).rjust(width), 'line', colour)} {bar} {_printable(each)}" for at, each in enumerate(shown)]
+    numbered = [
+        f"{_paint(str(line + at).rjust(width), 'line', colour)} {bar} {_printable(each)}"
+        for at, each in enumerate(shown)
+    ]
     return [f"{' ' * width} {bar}", *(each.rstrip() for each in numbered)]
 
 

@@ -30,13 +30,14 @@ COMMANDS = {
 
 
 class Failure(Exception):
-    """Ends the command with this exit code; the message, if any, goes to stderr."""
+    """Ends the command with this exit code; the message, if any, goes to stderr, with the `slug` to explain it by."""
 
-    def __init__(self, code: int, message: str = "", help: str = "") -> None:
+    def __init__(self, code: int, message: str = "", help: str = "", slug: str = "") -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.help = help
+        self.slug = slug
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -91,7 +92,8 @@ def usage() -> str:
 
 def _say(failure: Failure) -> None:
     if failure.message:
-        print(f"error: {failure.message}", file=sys.stderr)
+        head = f"error[{failure.slug}]" if failure.slug else "error"
+        print(f"{head}: {failure.message}", file=sys.stderr)
     if failure.help:
         print(f"help: {failure.help}", file=sys.stderr)
 

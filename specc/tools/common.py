@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 from argparse import ArgumentParser, Namespace
-from typing import TYPE_CHECKING
+from math import isfinite
+from typing import TYPE_CHECKING, Any
 
 from specc.compiler import Compilation, compile_text
 from specc.data.project import open_spec
@@ -16,6 +17,9 @@ from specc.tools.cli import Failure
 
 if TYPE_CHECKING:
     from specc.backends.onnx_weights import SafetensorsFile
+    from specc.data.files import FileProblem
+    from specc.data.sources import DataProblem
+    from specc.train.problem import TrainProblem
 
 
 def spec_options(parser: ArgumentParser) -> None:
@@ -95,6 +99,28 @@ def exit_code(bag: Bag, strict: bool = False) -> int:
 
 
 UNREADABLE = {"missing-file", "unreadable-file", "not-text", "file-too-large"}
+ABSENT = {"not-a-run", "damaged-run", "no-checkpoint", "damaged-checkpoint", "no-device", "missing-data", "bad-data"}
+ABSENT |= {"missing-weights", "bad-weights"}
+
+
+def refused(problem: TrainProblem | DataProblem | FileProblem) -> Failure:
+    """How a command ends that training or its data refused: 2 where a file, a run or a device is missing, else 1."""
+    from specc.data.sources import DataProblem, MissingData
+
+    slug = (
+        "missing-data" if isinstance(problem, MissingData) else "bad-data" if isinstance(problem, DataProblem) else ""
+    )
+    slug = getattr(problem, "code", slug)
+    return Failure(2 if not slug or slug in ABSENT else 1, str(problem), problem.help, slug)
+
+
+def finite(value: Any) -> Any:
+    """A value for JSON, which knows no NaN and no infinity: null stands for them."""
+    if isinstance(value, dict):
+        return {key: finite(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(each) for each in value]
+    return None if isinstance(value, float) and not isfinite(value) else value
 
 
 def compiled(path: str, args: Namespace) -> Compilation:

@@ -23,9 +23,9 @@ def opened(folder: Path, args: Namespace) -> tuple[Compilation, SafetensorsFile,
         run = Run.load(folder)
         found = run.compile()
     except TrainProblem as problem:
-        raise Failure(2, problem.message, problem.help) from None
+        raise Failure(2, problem.message, problem.help, problem.code) from None
     if not run.weights.is_file():
-        raise Failure(2, f"{folder} has no weights yet", f"continue it: specc train --resume {folder}")
+        raise Failure(2, f"{folder} has no weights yet", f"continue it: specc train --resume {folder}", "no-checkpoint")
     weights = common.weights(args.weights or str(run.weights))
     prepared = [each.to_json() for each in run.prepared.values()]
     extra = {

@@ -103,4 +103,4 @@ class Frame:
 
 def spelled(value: float) -> str:
     """A mark of an axis; what only rounding keeps from 0 is 0."""
-    return "0" if abs(value) < 1e-12 else f"{value:.4g}"
+    return "0" if abs(value) < 1e-12 else f"{value:,.6g}"

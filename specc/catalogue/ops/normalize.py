@@ -9,6 +9,7 @@ from specc.catalogue.arguments import Flag, KeywordOnly, Positive, PositiveReal,
 from specc.catalogue.axes import shape as spelled
 from specc.catalogue.entry import Case, Misfit, Wrong
 from specc.catalogue.op import EVERYTHING, Op, Rule, TensorType, WeightedOp, WeightSpec
+from specc.catalogue.ops.padded import onnx_pad
 from specc.code.nodes import Expression, call, value
 from specc.sizes.conditions import Compare
 from specc.sizes.dim import Dim, product
@@ -161,9 +162,7 @@ class LocalResponseNorm(Op):
         before, after = self.size // 2, (self.size - 1) // 2
         axis = g.constant([dim], "int")
         squares = g.node("Mul", x, x, type=kind)
-        wide = kind.to(kind.channels + before + after, *kind.spatial)
-        pads = g.constant([before, after], "int")
-        padded = g.node("Pad", squares, pads, g.constant(0.0), axis, mode="constant", type=wide)
+        padded = onnx_pad(g, squares, [(before, after)], first=0)
         parts = []
         for step in range(self.size):
             stop = g.constant([step - self.size + 1 or 2**31], "int")

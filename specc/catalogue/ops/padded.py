@@ -71,18 +71,16 @@ def torch_pad(
 def onnx_pad(
     g: OnnxGraph, x: OnnxValue, widths: Widths, fill: float = 0, *, first: int = 1, mode: str = "constant"
 ) -> OnnxValue:
-    """ONNX's Pad of the axes from `first` on (counted without the batch)."""
+    """ONNX's Pad of the axes from `first` on (counted without the batch).
+
+    All axes get their widths, the others 0: onnxruntime mistakes the widths of chosen axes beside a Transpose.
+    """
     kind = x.type
     last = first + len(widths)
     sizes = [n + before + after for n, (before, after) in zip(kind.shape[first:last], widths, strict=True)]
-    pads = sizes_onnx(g, [*(before for before, _ in widths), *(after for _, after in widths)])
-    axes = g.constant([x.dim(at) for at in range(first, last)], "int")
-    inputs = [
-        pads,
-        g.constant(fill if kind.dtype == "float" else int(fill), kind.dtype) if mode == "constant" else "",
-        axes,
-    ]
-    found: OnnxValue = g.node(
-        "Pad", x, *inputs, mode=mode, type=kind.to(*kind.shape[:first], *sizes, *kind.shape[last:])
-    )
-    return found
+    every = [(0, 0)] * x.dim(first) + list(widths) + [(0, 0)] * (kind.rank - last)
+    inputs = [sizes_onnx(g, [*(before for before, _ in every), *(after for _, after in every)])]
+    if mode == "constant" and fill:
+        inputs.append(g.constant(fill if kind.dtype == "float" else int(fill), kind.dtype))
+    made = kind.to(*kind.shape[:first], *sizes, *kind.shape[last:])
+    return g.node("Pad", x, *inputs, mode=mode, type=made)  # type: ignore[no-any-return]

@@ -36,6 +36,9 @@ _COMPARE: dict[str, Callable[[Any, Any], Any]] = {
 }
 
 
+_MIRRORED = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
+
+
 def binary(sign: str, left: Any, right: Any, span: Span) -> Any:
     """`left sign right`; raises SpecError for what has no meaning."""
     if sign in ("and", "or"):
@@ -122,12 +125,25 @@ def _logic(sign: str, left: Any, right: Any, span: Span) -> Any:
 def _compare(sign: Any, left: Any, right: Any, span: Span) -> Any:
     if isinstance(left, Dim) or isinstance(right, Dim):
         _need_numbers(sign, left, right, span)
+        if isinstance(left, float):
+            return _compare_real(_MIRRORED[sign], right, left, span)
+        if isinstance(right, float):
+            return _compare_real(sign, left, right, span)
         return True if left == right and sign in ("==", "<=", ">=") else Compare(left, sign, right)
     if isinstance(left, tuple) and isinstance(right, tuple) and sign in ("==", "!="):
         return _compare_lists(sign, left, right, span)
     if sign not in ("==", "!="):
         _need_numbers(sign, left, right, span)
     return _COMPARE[sign](left, right)
+
+
+def _compare_real(sign: str, size: Dim, real: float, span: Span) -> Any:
+    """A size that is not known against a real number: `H > 2.5` is `H > 2`."""
+    if not math.isfinite(real):
+        raise problem("bad-arithmetic", span, f"the size {size} cannot be compared with {real}")
+    if sign in ("==", "!=") and real != int(real):
+        return sign == "!="
+    return Compare(size, sign, math.floor(real) if sign in (">", "<=") else math.ceil(real))
 
 
 def _compare_lists(sign: str, left: tuple[Any, ...], right: tuple[Any, ...], span: Span) -> Any:

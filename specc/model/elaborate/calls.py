@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from specc.catalogue.entry import BadArguments, Field
 from specc.catalogue.op import Op
 from specc.model.elaborate.arithmetic import inexact
+from specc.model.elaborate.fitting import any_word, fitted, unknown_argument
+from specc.model.elaborate.functions import builtin_call, function_call
 from specc.model.elaborate.problem import problem, suggestion
 from specc.model.elaborate.saying import say
 from specc.model.elaborate.scope import (
@@ -16,7 +18,6 @@ from specc.model.elaborate.scope import (
     BlockValue,
     Builtin,
     Function,
-    Later,
     OpLayer,
     OpName,
     Ratio,
@@ -27,24 +28,10 @@ from specc.model.elaborate.scope import (
     Word,
 )
 from specc.syntax import tree
-from specc.text.source import Span
+from specc.text.record import changed
 
 if TYPE_CHECKING:
     from specc.model.elaborate.evaluate import Evaluator
-
-TYPES: Mapping[str, tuple[str, Any]] = {
-    "int": ("a whole number", lambda value: isinstance(value, int) and not isinstance(value, bool)),
-    "float": ("a number", lambda value: isinstance(value, int | float) and not isinstance(value, bool)),
-    "bool": ("true or false", lambda value: isinstance(value, bool)),
-    "string": ("a text", lambda value: isinstance(value, str)),
-    "list": ("a list", lambda value: isinstance(value, tuple | range)),
-    "shape": ("a list of sizes", lambda value: isinstance(value, tuple)),
-    "block": (
-        "a block, an operator or a layer",
-        lambda value: isinstance(value, (BlockValue, OpName, Function, *LAYERS)),
-    ),
-    "tensor": ("a tensor", lambda value: isinstance(value, TensorRef | TensorList)),
-}
 
 
 def call(evaluator: Evaluator, node: tree.Call, scope: Scope) -> Any:
@@ -55,10 +42,29 @@ def call(evaluator: Evaluator, node: tree.Call, scope: Scope) -> Any:
     if isinstance(target, BlockValue):
         return block_call(evaluator, target, node, scope)
     if isinstance(target, Function):
-        return _function_call(evaluator, target, node, scope)
+        return function_call(evaluator, target, node, scope)
     if isinstance(target, Builtin):
-        return _builtin_call(evaluator, target, node, scope)
+        return builtin_call(evaluator, target, node, scope)
+    if isinstance(target, LAYERS) and not any(each.name for each in node.arguments):
+        return _layer_call(evaluator, target, node, scope)
     raise problem("not-callable", node.function.span, f"this cannot be called: it is {say(target)}")
+
+
+def _layer_call(evaluator: Evaluator, layer: Any, node: tree.Call, scope: Scope) -> Any:
+    """A layer value called: `act()` is the layer, `act(x)` the layer on a tensor."""
+    tensors: list[TensorRef] = []
+    for argument in node.arguments:
+        found = _tensors(evaluator, evaluator.evaluate(argument.value, scope), argument.value)
+        if found is None:
+            raise problem(
+                "too-many-arguments", argument.span, "this layer has its arguments already; it takes only tensors"
+            )
+        tensors += found
+    if not tensors:
+        return layer
+    if isinstance(layer, OpLayer | BlockValue):
+        return changed(layer, tensors=(*layer.tensors, *tensors))
+    raise problem("not-callable", node.span, "a group of layers takes its input with an arrow: `x -> …`")
 
 
 def _target(evaluator: Evaluator, node: tree.Call, scope: Scope) -> Any:
@@ -226,13 +232,6 @@ def _missing(name: str, field: Field, node: tree.Expr) -> Exception:
     return problem("missing-argument", node.span, message, usage)
 
 
-def unknown_argument(name: str, argument: tree.Argument, known: Mapping[str, Any]) -> Exception:
-    span = argument.name_span or argument.span
-    return problem(
-        "unknown-argument", span, f"`{name}` has no argument `{argument.name}`", suggestion(argument.name, known)
-    )
-
-
 def _too_many(kind: type[Op], argument: tree.Argument, places: list[Field]) -> Exception:
     if not places:
         return problem("too-many-arguments", argument.span, f"`{kind.name}` takes no arguments by position")
@@ -254,7 +253,7 @@ def block_call(evaluator: Evaluator, block: BlockValue, node: tree.Call, scope: 
     seen: set[str] = set()
     for argument in node.arguments:
         place = parameters.get(argument.name) or (open_places[plain] if plain < len(open_places) else None)
-        value = evaluator.evaluate(argument.value, scope, _any_word(argument.value, scope, place))
+        value = evaluator.evaluate(argument.value, scope, any_word(argument.value, scope, place))
         if argument.name:
             if argument.name not in parameters:
                 raise unknown_argument(block.definition.name, argument, parameters)
@@ -282,79 +281,6 @@ def _wants_block(places: list[tree.Parameter], at: int) -> bool:
     return at < len(places) and places[at].type == "block"
 
 
-def _any_word(node: tree.Expr, scope: Scope, parameter: tree.Parameter | None) -> tuple[str, ...]:
-    """A bare name that is not known at all is passed on as a word: `Unit(padding=same)`."""
-    from specc.catalogue import registry
-    from specc.model.elaborate.arithmetic import FUNCTIONS
-
-    if not isinstance(node, tree.Name) or parameter is None or parameter.type not in ("", "string"):
-        return ()
-    known = scope.find(node.name) is not MISSING or node.name in FUNCTIONS or registry.op(node.name) is not None
-    return () if known else (node.name,)
-
-
-def fitted(owner: str, parameter: tree.Parameter, value: Any, span: Span) -> Any:
-    """The value if it fits the parameter's type; raises `bad-argument`."""
-    if not parameter.type:
-        return value
-    says, fits = TYPES[parameter.type]
-    if not fits(value):
-        raise problem("bad-argument", span, f"`{parameter.name}` of `{owner}` must be {says}; this is {say(value)}")
-    return value
-
-
 def _too_many_for_block(block: BlockValue, argument: tree.Argument) -> Exception:
     names = ", ".join(f"`{each.name}`" for each in block.definition.parameters if each.type != "tensor") or "none"
     return problem("too-many-arguments", argument.span, f"`{block.definition.name}` takes {names} and no more")
-
-
-# ------------------------------------------------------------------------------------------------------- functions
-def _function_call(evaluator: Evaluator, function: Function, node: tree.Call, scope: Scope) -> Any:
-    let = function.node
-    assert let.parameters is not None
-    inner = Scope(function.scope, "call")
-    places = list(let.parameters)
-    for at, argument in enumerate(node.arguments):
-        if argument.name:
-            found = [each for each in places if each.name == argument.name]
-            if not found:
-                raise unknown_argument(let.name, argument, {each.name: each for each in places})
-            parameter = found[0]
-        elif at < len(places):
-            parameter = places[at]
-        else:
-            many = f"{len(places)} argument{'' if len(places) == 1 else 's'}"
-            raise problem("too-many-arguments", argument.span, f"`{let.name}` takes {many}")
-        if parameter.name in inner.names:
-            raise problem("repeated-argument", argument.span, f"`{parameter.name}` is given twice")
-        value = evaluator.evaluate(argument.value, scope, _any_word(argument.value, scope, parameter))
-        fitted(let.name, parameter, value, argument.value.span)
-        inner.names[parameter.name] = Later(argument.value, scope, value)
-    for parameter in places:
-        if parameter.name in inner.names:
-            continue
-        if parameter.default is None:
-            raise problem("missing-argument", node.span, f"`{let.name}` needs `{parameter.name}`")
-        inner.names[parameter.name] = Later(parameter.default, function.scope)
-    return _guarded(evaluator, function, node, inner)
-
-
-def _guarded(evaluator: Evaluator, function: Function, node: tree.Call, inner: Scope) -> Any:
-    if id(function.node) in evaluator.running:
-        raise problem("recursive-let", node.span, f"`{function.node.name}` calls itself; there is no recursion")
-    evaluator.running.append(id(function.node))
-    try:
-        return evaluator.evaluate(function.node.value, inner)
-    finally:
-        evaluator.running.pop()
-
-
-def _builtin_call(evaluator: Evaluator, function: Builtin, node: tree.Call, scope: Scope) -> Any:
-    values = [evaluator.evaluate(each.value, scope) for each in node.arguments if not each.name]
-    named = {each.name: evaluator.evaluate(each.value, scope) for each in node.arguments if each.name}
-    evaluator.spend(sum(len(each) for each in values if isinstance(each, tuple | range)), node.span)
-    try:
-        return function.run(*values, **named)
-    except (ValueError, TypeError, OverflowError, ArithmeticError) as error:
-        message = str(error).replace("<lambda>", function.name)
-        raise problem("bad-argument", node.span, f"`{function.name}` cannot be computed: {message}") from None

@@ -149,6 +149,8 @@ def _valid(walk: Walk, claim: tree.Claim, scope: Scope) -> None:
     parts = [*walk.builder.facts, *(each.predicate for each in walk.builder.requirements)]
     if isinstance(stated, bool):
         stated = All(()) if stated else Not(All(()))
+    if not isinstance(stated, Predicate):
+        raise problem("not-a-condition", claim.value.span, f"a condition is needed here; this is {say(stated)}")
     actual = All(tuple(parts))
     for question, says in (
         (AnyOf((Not(stated), actual)), "is stated to be valid, but is not"),
@@ -193,7 +195,7 @@ def say_figure(value: Any) -> str:
 def _how(name: str, figures: Figures) -> str:
     if name not in ("params", "trainable") or not figures.parts:
         return ""
-    shown = figures.parts[:6]
+    shown = figures.parts[:12]
     more = f" + {len(figures.parts) - len(shown)} more" if len(figures.parts) > len(shown) else ""
     return "it comes about as " + " + ".join(shown) + more
 

@@ -11,8 +11,9 @@ from specc.catalogue import registry
 from specc.catalogue.entry import Field
 from specc.catalogue.setting import Dotted, Setting
 from specc.catalogue.settings.later import LATER
-from specc.model.elaborate.calls import make, unknown_argument
+from specc.model.elaborate.calls import make
 from specc.model.elaborate.evaluate import Evaluator
+from specc.model.elaborate.fitting import unknown_argument
 from specc.model.elaborate.problem import problem, suggestion
 from specc.model.elaborate.scope import Scope
 from specc.model.program import Chosen
@@ -78,9 +79,7 @@ class Entries:
             return self.entry(find(node.name, role, node.span), (), node.span)
         if isinstance(node, tree.Call) and isinstance(node.function, tree.Name):
             return self.entry(find(node.function.name, role, node.function.span), node.arguments, node.span)
-        raise problem(
-            "bad-setting", node.span, f"a {ROLES[role]} is needed here", f"such as {registry.setting_names(role)[0]}"
-        )
+        raise problem("bad-setting", node.span, f"{article(ROLES[role])} is needed here", such_as(role))
 
     def entry(self, kind: type[Setting], arguments: tuple[tree.Argument, ...], span: Span) -> Chosen:
         """The entry with these arguments, validated; raises SpecError at the argument that does not fit."""
@@ -149,3 +148,14 @@ def _too_many(kind: type[Setting], argument: tree.Argument, places: list[Field])
     takes = ", ".join(f"`{each.name}`" for each in places)
     what = f"takes only {takes} by position" if places else "takes no arguments by position"
     return problem("too-many-arguments", argument.span, f"`{kind.name}` {what}", help)
+
+
+def article(words: str) -> str:
+    """`an optimizer`, `a loss`."""
+    return f"{'an' if words[:1] in 'aeiou' else 'a'} {words}"
+
+
+def such_as(role: str) -> str:
+    """Help that names one entry of a role, if there is any."""
+    known = registry.setting_names(role)
+    return f"such as {known[0]}" if known else ""

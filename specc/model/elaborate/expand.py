@@ -7,12 +7,13 @@ from typing import Any
 
 from specc.model.elaborate import declare, lines
 from specc.model.elaborate.body import Body, Shapes, snake
-from specc.model.elaborate.calls import fitted
 from specc.model.elaborate.claims import Claims
 from specc.model.elaborate.evaluate import Evaluator, bind_names
+from specc.model.elaborate.fitting import fitted
 from specc.model.elaborate.operators import Operators
 from specc.model.elaborate.place import Builder
 from specc.model.elaborate.problem import Exhausted, Silent, exhausted, problem
+from specc.model.elaborate.results import publish
 from specc.model.elaborate.saying import say
 from specc.model.elaborate.scope import (
     LOST,
@@ -162,7 +163,7 @@ class Walk:
         lines.line(self, node, scope)
 
     def _publish(self, node: tree.Publish, scope: Scope) -> None:
-        lines.publish(self, node, scope)
+        publish(self, node, scope)
 
     def _input(self, node: tree.Input, scope: Scope) -> None:
         declare.network_input(self, node, scope)
@@ -191,7 +192,11 @@ class Walk:
             raise problem("recursive-block", span, f"`{definition.name}` contains itself; there is no recursion")
         if len(self.open_blocks) >= DEEPEST:
             raise problem("nesting-too-deep", span, f"blocks are nested more than {DEEPEST} levels deep here")
-        assert isinstance(definition, tree.Block)
+        if not isinstance(definition, tree.Block):
+            help = "make a block of what both have in common"
+            raise problem(
+                "not-a-layer", span, f"`{definition.name}` is a network; only a block can be a step of another", help
+            )
         scope = Scope(value.home, "block")
         self._bind(value, scope, inputs, span)
         self._signature_in(definition, scope, inputs[0], span)

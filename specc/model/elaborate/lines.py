@@ -9,6 +9,7 @@ from specc.catalogue.op import Op
 from specc.model.elaborate.body import Body, snake
 from specc.model.elaborate.problem import problem
 from specc.model.elaborate.resolve import Element, resolve
+from specc.model.elaborate.results import bind, publish_line
 from specc.model.elaborate.saying import say
 from specc.model.elaborate.scope import (
     MISSING,
@@ -23,7 +24,7 @@ from specc.model.elaborate.scope import (
     TensorRef,
     WeightRef,
 )
-from specc.model.graph import Frame, Module, Port
+from specc.model.graph import Frame, Module
 from specc.syntax import tree
 from specc.text.source import Span
 
@@ -42,10 +43,10 @@ def line(walk: Walk, node: tree.Line, scope: Scope) -> None:
         _may_be_called(body, name, label.span)
     flow = body.flow
     result, module, inside = _run(walk, node, scope, names)
-    _bind(walk, node, names, result, module, inside)
+    bind(walk, node, names, result, module, inside)
     walk.claims.check_line(walk, node.expects, scope, result, before)
     if node.output:
-        _publish(walk, node, names, result)
+        publish_line(walk, node, names, result)
     if body.parallel:
         body.flow = flow
         _branch(walk, node, result)
@@ -294,90 +295,6 @@ def _group(walk: Walk, value: GroupLayer, flow: Any, naming: Naming) -> tuple[An
     inside = walk.group(value, module, frame, flow, parallel)
     result: Any = TensorList(tuple(inside.branches), module) if parallel else inside.flow
     return result, module, (inside, value)
-
-
-# ---------------------------------------------------------------------------------------------------------- results
-def _bind(walk: Walk, node: tree.Line, names: list[str], result: Any, module: Module | None, inside: Any) -> None:
-    body = walk.body
-    layer, labels, opaque = _behind(module, inside)
-    if len(names) == 1:
-        label = Label(result, module, layer, labels, opaque)
-        _bind_one(walk, names[0], label)
-    elif names:
-        tensors = _several(names, result, node)
-        for name, tensor in zip(names, tensors, strict=True):
-            _bind_one(walk, name, Label(tensor, None))
-    if node.alias:
-        _may_alias(body, node)
-        body.scope.names[node.alias] = Label(result, None, None, labels, opaque)
-        if isinstance(result, TensorRef):
-            walk.builder.named(result, node.alias)
-
-
-def _may_alias(body: Body, node: tree.Line) -> None:
-    bound = body.scope.names.get(node.alias, MISSING)
-    if bound is not MISSING and not isinstance(bound, Label):
-        raise problem(
-            "shadowed-parameter", node.alias_span or node.span, f"`{node.alias}` is a parameter or `let` already"
-        )
-
-
-def _behind(module: Module | None, inside: Any) -> tuple[Any, dict[str, Any], bool]:
-    """What a label can be used for later: the recipe behind it, the labels inside it, and whether it is opaque."""
-    if module is None:
-        return None, {}, False
-    if module.kind in ("op", "chain"):
-        return inside, {}, module.kind == "chain"
-    body, layer = inside
-    if module.kind == "block":
-        return layer, {name: body.labels[name] for name in body.frame.published}, True
-    return layer, dict(body.labels), False
-
-
-def _bind_one(walk: Walk, name: str, label: Label) -> None:
-    body = walk.body
-    body.scope.names[name] = label
-    body.labels[name] = label
-    if isinstance(label.tensor, TensorRef):
-        walk.builder.named(label.tensor, name)
-
-
-def _several(names: list[str], result: Any, node: tree.Line) -> list[TensorRef]:
-    tensors = list(result.items) if isinstance(result, TensorList) else [result, *result.further.values()]
-    if isinstance(result, TensorRef) and result.type is None:
-        return [result] * len(names)
-    if len(tensors) != len(names):
-        raise problem("wrong-count", node.span, f"{len(names)} labels for {len(tensors)} outputs")
-    return tensors
-
-
-def _publish(walk: Walk, node: tree.Line, names: list[str], result: Any) -> None:
-    if len(names) != 1 or not isinstance(result, TensorRef):
-        raise problem("not-a-tensor", node.span, "an output is one tensor with one name")
-    publish_as(walk, names[0], result, node.training, node.span)
-
-
-def publish(walk: Walk, node: tree.Publish, scope: Scope) -> None:
-    """`output low`: a tensor that has its name already becomes a further output."""
-    value = walk.evaluator.evaluate(node.name, scope)
-    if not isinstance(value, TensorRef):
-        raise problem("not-a-tensor", node.name.span, f"an output is one tensor; this is {say(value)}")
-    name = node.name.name if isinstance(node.name, tree.Name | tree.Attribute) else node.name.span.text
-    walk.claims.check_line(walk, node.expects, scope, value, walk.claims.mark(walk.builder, walk.modules))
-    publish_as(walk, name, value, node.training, node.span)
-
-
-def publish_as(walk: Walk, name: str, tensor: TensorRef, training: bool, span: Span) -> None:
-    body = walk.body
-    if body.network:
-        if any(each.name == name for each in walk.outputs):
-            raise problem("duplicate-label", span, f"there is an output `{name}` already")
-        walk.outputs.append(Port(name, tensor.id, training, span))
-        return
-    if body.module.kind != "block":
-        raise problem("misplaced-output", span, "only networks and blocks have outputs")
-    body.frame.published[name] = tensor.id
-    body.labels.setdefault(name, Label(tensor, None))
 
 
 # ------------------------------------------------------------------------------------------- inside expressions

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from specc.model.elaborate.body import Body
-from specc.model.elaborate.calls import fitted
 from specc.model.elaborate.claims import Claims, Figures, count, is_frozen
 from specc.model.elaborate.evaluate import Budget
 from specc.model.elaborate.expand import Walk, missing_parameter
 from specc.model.elaborate.files import Unit
+from specc.model.elaborate.fitting import fitted
 from specc.model.elaborate.place import Builder
 from specc.model.elaborate.problem import Exhausted, Silent, problem, suggestion
 from specc.model.elaborate.saying import say

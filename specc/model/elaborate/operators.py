@@ -30,6 +30,7 @@ class Operators:
 
     def operator(self, sign: str, left: Any, right: Any, node: tree.Expr) -> TensorRef:
         """`left sign right` where at least one is a tensor; `right` is None for a sign in front."""
+        self._open(node)
         kind = registry.operator(NEGATION if right is None and sign == "-" else sign)
         if kind is None:
             raise problem("no-such-operator", node.span, f"`{sign}` does not go with tensors")
@@ -46,6 +47,11 @@ class Operators:
             elif each is not None:
                 raise problem("not-a-number", node.span, f"`{sign}` joins tensors and numbers; this is {say(each)}")
         return self._place(kind, values, tuple(tensors), node)
+
+    def _open(self, node: tree.Expr) -> None:
+        """Outside of any body, as behind `network Name =`, there is no place for a step."""
+        if not self.walk.bodies:
+            raise problem("tensor-not-allowed", node.span, "tensors cannot be computed here, only plain values")
 
     def _place(
         self,
@@ -66,6 +72,7 @@ class Operators:
 
     def slice(self, tensor: TensorRef, node: tree.Index, scope: Scope) -> TensorRef:
         """`x[0]` drops an axis, `x[:H, 1:]` keeps it."""
+        self._open(node)
         kind = registry.operator(SLICE)
         assert kind is not None
         parts = []
@@ -87,6 +94,7 @@ class Operators:
 
     def apply(self, layer: Any, node: tree.Expr) -> Any:
         """A layer with its tensors given, used as an operand: placed in the body at hand."""
+        self._open(node)
         return lines.operand(self.walk, layer, node)
 
     def chain(self, node: tree.Chain, scope: Scope) -> Any:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from specc.catalogue import registry
 from specc.catalogue.op import Op
 from specc.model.elaborate import calls
+from specc.model.elaborate.functions import function_call
 from specc.model.elaborate.problem import problem
 from specc.model.elaborate.saying import say
 from specc.model.elaborate.scope import (
@@ -94,9 +95,7 @@ def _layer(walk: Walk, value: Any, node: tree.Expr, scope: Scope) -> Any:
             return BlockValue(value.definition, value.home, value.given, value.expressions, value.tensors, node, scope)
         return value
     if isinstance(value, Function):
-        return _layer(
-            walk, calls._function_call(walk.evaluator, value, tree.Call(node.span, node, ()), scope), node, scope
-        )
+        return _layer(walk, function_call(walk.evaluator, value, tree.Call(node.span, node, ()), scope), node, scope)
     if isinstance(value, WeightRef):
         return walk.evaluator._operand(value, node)
     if isinstance(value, (TensorRef, TensorList, *LAYERS)):

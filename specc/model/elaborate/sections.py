@@ -8,7 +8,7 @@ from typing import Any, Literal
 from specc.catalogue import registry
 from specc.catalogue.setting import OPSET, Setting
 from specc.model.elaborate.changes import changed
-from specc.model.elaborate.entries import Entries, find
+from specc.model.elaborate.entries import Entries, article, find, such_as
 from specc.model.elaborate.files import Unit
 from specc.model.elaborate.problem import Silent, problem, suggestion
 from specc.model.elaborate.scope import Scope
@@ -178,9 +178,8 @@ class _Reader:
     def _values(self, kind: type[Setting], line: tree.Setting) -> list[Chosen]:
         """The values of a setting that holds others."""
         if not line.arguments:
-            example = registry.setting_names(kind.holds)[0]
             raise problem(
-                "missing-argument", line.span, f"`{line.name}` needs a {kind.holds}", f"such as `{line.name} {example}`"
+                "missing-argument", line.span, f"`{line.name}` needs {article(kind.holds)}", such_as(kind.holds)
             )
         found = []
         for argument in line.arguments:

@@ -30,6 +30,11 @@ def run(args: Namespace) -> int:
         ]
     except (NotOurs, NoDevice, BadInput) as problem:
         raise Failure(2, problem.message, problem.help) from None
+    for name in common.sizes(args):
+        if name not in found[0].sizes:
+            raise Failure(
+                2, f"`{args.model}` has no unknown size `{name}`", f"it has {', '.join(found[0].sizes) or 'none'}"
+            )
     if args.format == "json":
         json.dump({"schema": 1, "runs": [asdict(each) for each in found]}, sys.stdout, indent=1)
         print()

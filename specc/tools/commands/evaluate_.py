@@ -6,7 +6,7 @@ import json
 import sys
 from argparse import ArgumentParser, Namespace
 
-from specc.tools.cli import Failure
+from specc.tools import common
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -26,9 +26,9 @@ def run(args: Namespace) -> int:
     try:
         found = evaluate(args.run, args.data, args.device)
     except (TrainProblem, DataProblem) as problem:
-        raise Failure(2, str(getattr(problem, "message", problem)), problem.help) from None
+        raise common.refused(problem) from None
     if args.format == "json":
-        json.dump({"schema": 1, "run": args.run, "figures": found}, sys.stdout, indent=1)
+        json.dump({"schema": 1, "run": args.run, "figures": common.finite(found)}, sys.stdout, indent=1)
         print()
         return 0
     width = max(map(len, found), default=0)

@@ -10,6 +10,7 @@ from specc.data.sources import DataProblem
 from specc.deploy.described import NotOurs
 from specc.deploy.predict import predict_files, table
 from specc.deploy.runtime import BadInput, NoDevice, Predictor
+from specc.tools import common
 from specc.tools.cli import Failure
 
 
@@ -27,10 +28,13 @@ def run(args: Namespace) -> int:
             print(predictor.notice, file=sys.stderr)
         found = list(predict_files(predictor, args.inputs))
     except (NotOurs, NoDevice, BadInput, DataProblem) as problem:
-        raise Failure(2, str(getattr(problem, "message", problem)), problem.help) from None
+        raise Failure(2, str(problem), problem.help) from None
     if args.format == "json":
         json.dump(
-            {"schema": 1, "predictions": [each.to_json() for each in found]}, sys.stdout, indent=1, ensure_ascii=False
+            {"schema": 1, "predictions": common.finite([each.to_json() for each in found])},
+            sys.stdout,
+            indent=1,
+            ensure_ascii=False,
         )
         print()
         return 0

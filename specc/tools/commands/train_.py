@@ -23,6 +23,8 @@ def arguments(parser: ArgumentParser) -> None:
 def run(args: Namespace) -> int:
     if (args.file is None) == (args.resume is None):
         raise Failure(2, "give a spec to train, or --resume RUN")
+    if args.resume is not None and (args.settings or args.size or args.network or args.phase):
+        raise Failure(2, "a run is continued as it was begun", "--set, --size, --network and --train go with a spec")
     compilation, project = None, Path.cwd()
     if args.file is not None:
         compilation = common.compiled(args.file, args)
@@ -42,8 +44,7 @@ def run(args: Namespace) -> int:
             )  # fmt: skip
         except (TrainProblem, FileProblem, DataProblem) as problem:
             shown.close()
-            code = 1 if isinstance(problem, TrainProblem) else 2
-            raise Failure(code, str(getattr(problem, "message", problem)), problem.help) from None
+            raise common.refused(problem) from None
     if done.interrupted:
         print(f"interrupted; continue with: specc train --resume {done.folder}", file=sys.stderr)
         return 130
