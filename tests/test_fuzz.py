@@ -8,6 +8,7 @@ import re
 import time
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 from test_error_pages import PAGES, blocks
@@ -149,11 +150,38 @@ def made(seed: int) -> str:
     return noise(chance) if chance.random() < 0.1 else mutated(chance)
 
 
+def given(seed: int) -> dict[str, Any]:
+    """What a command line might add: `--set`, `--size`, `--network`; mostly nothing."""
+    chance = random.Random(~seed)
+    if chance.random() < 0.7:
+        return {}
+    keys = (
+        "classes",
+        "width",
+        "depth",
+        "unit",
+        "depths",
+        "epochs",
+        "optimizer.lr",
+        "batch",
+        "loss",
+        "opset",
+        "nothing",
+    )
+    value = " ".join(chance.choice(WORDS) for _ in range(chance.randrange(1, 4)))
+    found: dict[str, Any] = {"settings": {chance.choice(keys): chance.choice((value, "3", "[2, 2]", "relu", "0.1"))}}
+    if chance.random() < 0.5:
+        found["sizes"] = {chance.choice("HWCTk"): chance.choice((1, 7, 64, 2**40))}
+    if chance.random() < 0.2:
+        found["network"] = chance.choice(("Small", "ResNet18", "UNet", "Nobody"))
+    return found
+
+
 def holds(seed: int) -> None:
     """All that must be true of whatever text."""
     text = made(seed)
     begun = time.process_time()
-    found = compile_text(text, "fuzz.net", read=imported, fixes=seed % 4 == 0)
+    found = compile_text(text, "fuzz.net", read=imported, fixes=seed % 4 == 0, **given(seed))
     format_text(Source("fuzz.net", text), Bag())
     for each in found.bag:
         assert each.code in PAGES, each.code

@@ -96,12 +96,13 @@ def _samples(predictor: Predictor, path: Path) -> Iterator[tuple[str, dict[str, 
 
 
 def _picture(predictor: Predictor, side: Side, path: Path) -> Array:
-    """A picture as [channels, height, width] in 0..1, as in training; its size is left as it is."""
+    """A picture as [channels, height, width] in 0..1, brought to the size that pictures were given in training."""
     from specc.data.pictures import decode
 
     if len(side.shape) != 3 or side.shape[0] not in (1, 3):
         raise BadInput(f"`{side.name}` is {side.spelled()}, and a picture has 1 or 3 channels", "give a .npy file")
-    return decode(path, 1 if side.shape[0] == 1 else 3)
+    size = (predictor.description.encoding or {}).get("size")
+    return decode(path, 1 if side.shape[0] == 1 else 3, None if size is None else (int(size[0]), int(size[1])))
 
 
 def _rows(predictor: Predictor, side: Side, path: Path) -> Iterator[tuple[str, Array]]:

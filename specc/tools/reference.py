@@ -14,6 +14,7 @@ from specc.catalogue.arguments import Initial
 from specc.catalogue.axes import UNSAID
 from specc.catalogue.entry import Case, Entry, Field, Wrong
 from specc.catalogue.op import Op, WeightedOp
+from specc.catalogue.setting import Setting
 
 AXES = {
     "c": "channels",
@@ -84,6 +85,9 @@ def _usage(name: str, kind: type[Entry]) -> str:
     ]
     words += ["…"] if kind.rest else []
     words += ["NAME=…"] if kind.extra else []
+    if issubclass(kind, Setting) and kind.role in ("train", "export"):
+        held = [kind.holds.upper()] if kind.holds and not words else []
+        return f"`{' '.join([name, ', '.join([*words, *held])]).strip()}`"
     usage = f"`{name}({', '.join(words)})`" if words else f"`{name}`"
     sign = getattr(kind, "operator", "")
     if sign and issubclass(kind, Op):

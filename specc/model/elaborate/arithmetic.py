@@ -137,7 +137,7 @@ def _compare(sign: Any, left: Any, right: Any, span: Span) -> Any:
     return _COMPARE[sign](left, right)
 
 
-def _compare_real(sign: str, size: Dim, real: float, span: Span) -> Any:
+def _compare_real(sign: Any, size: Dim, real: float, span: Span) -> Any:
     """A size that is not known against a real number: `H > 2.5` is `H > 2`."""
     if not math.isfinite(real):
         raise problem("bad-arithmetic", span, f"the size {size} cannot be compared with {real}")

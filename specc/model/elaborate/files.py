@@ -105,7 +105,11 @@ class Loader:
             return self.units[path]
         if len(self.units) >= 200:
             raise problem("too-many-files", node.origin_span, "a spec may import at most 200 files")
-        file = read(path if node.quoted else node.origin)
+        try:
+            file = read(path if node.quoted else node.origin)
+        except SpecError as error:  # the file cannot be read: said where it is asked for
+            found = error.diagnostic
+            raise problem(found.code, found.span or node.origin_span, found.message, found.help) from None
         if file is None:
             help = "paths are relative to the importing file" if node.quoted else f"bundled blocks lie in {LIBRARY}"
             raise problem("missing-import", node.origin_span, f"there is no file `{node.origin}`", help)

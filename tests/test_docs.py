@@ -1,0 +1,206 @@
+"""What README.md and docs/ promise: their specs compile, their examples train, their commands do what they say."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from specc.compiler import compile_text
+from specc.tools.cli import COMMANDS, main, usage
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs" / "reference").glob("*.md"))]
+FENCE = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.M | re.S)
+
+
+def specs() -> list[tuple[str, str]]:
+    """Every spec of the pages, by page and place."""
+    found = []
+    for page in PAGES:
+        blocks = FENCE.findall(page.read_text(encoding="utf-8"))
+        nets = [(name, body) for kind, name, body in blocks if kind == "net"]
+        found += [(f"{page.name}:{name or at}", body) for at, (name, body) in enumerate(nets)]
+    return found
+
+
+def test_there_are_specs_to_look_at():
+    names = [name for name, _ in specs()]
+    assert len(names) >= 9
+    assert "training.md:digits.net" in names
+
+
+@pytest.mark.parametrize(("name", "text"), specs(), ids=[name for name, _ in specs()])
+def test_every_spec_on_a_page_compiles(name: str, text: str):
+    found = compile_text(text, "page.net")
+    assert [(each.severity, each.code, each.message) for each in found.bag] == []
+    assert found.models
+
+
+def test_the_spec_in_the_readme_is_the_bundled_one():
+    text = re.search(r"^```\n(network LeNet5.*?)^```$", README, re.M | re.S)
+    assert text is not None
+    assert text.group(1).strip() in (ROOT / "specs" / "lenet5.net").read_text(encoding="utf-8")
+
+
+# ------------------------------------------------------------------------------------------------- the README's commands
+def test_two_commands_set_everything_up():
+    assert re.findall(r"<!-- (\w+) -->\s*```sh\n", README) == ["main", "tests"]
+    assert README.count("```sh\n") == 2
+
+
+def test_every_command_that_is_named_is_there():
+    named = set(re.findall(r"(?:`|/|\$ )specc ([a-z]+)", README))
+    assert {"check", "train", "export", "verify", "predict", "evaluate", "doctor"} <= named
+    help = usage()
+    assert [name for name in sorted(named) if name not in COMMANDS or f"\n  {name} " not in help] == []
+
+
+def test_every_page_that_is_linked_is_there():
+    missing = []
+    for page in PAGES:
+        for link in re.findall(r"\]\(([^)#\s]+)\)", page.read_text(encoding="utf-8")):
+            if "://" not in link and not (page.parent / link).exists():
+                missing.append(f"{page.name}: {link}")
+    assert missing == []
+
+
+def steps() -> list[list[str]]:
+    """The commands of the first run, as arguments."""
+    block = re.search(r"<!-- main -->\s*```sh\n(.*?)```", README, re.S)
+    assert block is not None
+    parts = block.group(1).replace("\\\n", " ").split("&&")
+    return [shlex.split(each)[1:] for each in parts if "/specc " in each]
+
+
+def first_run(folder: Path, capfd: pytest.CaptureFixture[str], *more: str) -> dict[str, str]:
+    """Run them in a folder with what they name; what each printed. `more` goes to train."""
+    (folder / "specs").symlink_to(ROOT / "specs")
+    (folder / "docs").symlink_to(ROOT / "docs")
+    said = {}
+    for each in steps():
+        capfd.readouterr()
+        code = main([*each, *more] if each[0] == "train" else each)
+        out, err = capfd.readouterr()
+        said[each[0]] = out
+        assert code == 0, f"specc {' '.join(each)}: {code}\n{out}{err}"
+    return said
+
+
+def figures(capfd: pytest.CaptureFixture[str]) -> dict[str, float]:
+    assert main(["evaluate", "runs/LeNet5/1", "--format", "json"]) == 0
+    return dict(json.loads(capfd.readouterr().out)["figures"])
+
+
+def test_the_first_run_in_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]):
+    monkeypatch.chdir(tmp_path)
+    said = first_run(tmp_path, capfd, "--set", "epochs=2")
+    assert list(said) == ["check", "train", "export", "verify", "predict"]
+    assert "61,706" in said["check"]
+    assert said["train"] == "runs/LeNet5/1\n"
+    assert said["verify"].endswith("lenet5.onnx is LeNet5, proved\n")
+    assert re.search(r"seven\.png +7 +\d", said["predict"])
+    assert figures(capfd)["accuracy"] > 0.85
+
+
+@pytest.mark.slow
+def test_the_first_run_as_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]):
+    monkeypatch.chdir(tmp_path)
+    said = first_run(tmp_path, capfd)
+    assert re.search(r"seven\.png +7 +\d", said["predict"])
+    error = re.search(r"largest relative error (\S+)", said["verify"])
+    assert error is not None
+    assert float(error.group(1)) <= 1e-4
+    assert figures(capfd)["accuracy"] >= 0.97
+
+
+def test_the_picture_is_a_digit_of_the_test_part():
+    from specc.data.shipped import Shipped
+    from specc.data.splits import split
+
+    digits = Shipped("digits").load()
+    labels = digits.labels()
+    assert labels is not None
+    with Image.open(ROOT / "docs" / "images" / "seven.png") as picture:
+        assert (picture.size, picture.mode) == ((8, 8), "L")
+        pixels = np.asarray(picture, dtype=np.float32) / 255
+    same = [
+        int(at)
+        for at in split(len(digits), seed=0, labels=labels).test
+        if abs(digits.sample(int(at))[0]["image"][0] - pixels).max() < 0.5 / 255 + 1e-6
+    ]
+    assert [int(labels[at]) for at in same] == [7]
+
+
+# ------------------------------------------------------------------------------------------- the examples of training.md
+def _digits(folder: Path) -> None:
+    """Nothing: the data come along."""
+
+
+def _houses(folder: Path) -> None:
+    chance = np.random.default_rng(0)
+    with open(folder / "houses.csv", "w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file)
+        rows.writerow(["rooms", "area", "town", "price"])
+        for at in range(40):
+            rooms = int(chance.integers(1, 7))
+            rows.writerow([rooms, 20.5 * rooms, ("Ulm", "Bonn", "Trier")[at % 3], 50_000 * rooms + at])
+
+
+def _flowers(folder: Path) -> None:
+    for at, name in enumerate(("daisy", "rose", "tulip")):
+        (folder / "flowers" / name).mkdir(parents=True)
+        for number in range(10):
+            pixels = np.full((20 + number, 30, 3), 80 * at, dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / "flowers" / name / f"{number}.png")
+
+
+def _signals(folder: Path) -> None:
+    chance = np.random.default_rng(0)
+    kinds = np.array(["high", "low", "mid"])[np.arange(60) % 3]
+    np.savez(folder / "signals.npz", signal=chance.normal(size=(60, 2, 128)).astype(np.float32), kind=kinds)
+
+
+EXAMPLES = {"digits": _digits, "autoencoder": _digits, "houses": _houses, "flowers": _flowers, "signals": _signals}
+
+
+def test_all_examples_are_trained_here():
+    assert [f"training.md:{name}.net" for name in EXAMPLES] == [name for name, _ in specs() if name.startswith("training")]
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_the_examples_of_the_page_train(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+):
+    monkeypatch.chdir(tmp_path)
+    EXAMPLES[name](tmp_path)
+    Path(f"{name}.net").write_text(dict(specs())[f"training.md:{name}.net"], encoding="utf-8")
+    assert main(["check", f"{name}.net", "--strict"]) == 0, capfd.readouterr().err
+    capfd.readouterr()
+    code = main(["train", f"{name}.net", "--set", "epochs=1"])
+    out, err = capfd.readouterr()
+    assert code == 0, err
+    assert main(["evaluate", out.strip(), "--format", "json"]) == 0
+    assert np.isfinite(json.loads(capfd.readouterr().out)["figures"]["loss"])
+
+
+def test_prediction_prepares_as_training_did(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+):
+    """Pictures of any size, through `size=` and the fitted `normalize`; rows of a table with words."""
+    monkeypatch.chdir(tmp_path)
+    for name, given in (("flowers", "flowers/rose/3.png"), ("houses", "houses.csv")):
+        EXAMPLES[name](tmp_path)
+        Path(f"{name}.net").write_text(dict(specs())[f"training.md:{name}.net"], encoding="utf-8")
+        assert main(["train", f"{name}.net", "--set", "epochs=1"]) == 0
+        run = capfd.readouterr().out.strip()
+        assert main(["export", run, "-o", f"{name}.onnx"]) == 0
+        assert main(["predict", f"{name}.onnx", given, "--format", "json"]) == 0
+        assert json.loads(capfd.readouterr().out)["predictions"]
