@@ -47,7 +47,9 @@ def ratio(name: str, ours: list[str], theirs: list[str], rounds: int, aim: float
     us, them = (statistics.median(times[who]) for who in ("ours", "theirs"))
     pairs = sorted(b / a for a, b in zip(times["ours"], times["theirs"], strict=True))
     print(f"{name}: {them / us:.1f} times as fast (aim {aim:g}; pairs {pairs[0]:.1f} to {pairs[-1]:.1f})")
-    print(f"    specc {us:.3f} s, {peaks['ours']:.0f} MiB; peer {them:.3f} s, {peaks['theirs']:.0f} MiB; {rounds} rounds")
+    print(
+        f"    specc {us:.3f} s, {peaks['ours']:.0f} MiB; peer {them:.3f} s, {peaks['theirs']:.0f} MiB; {rounds} rounds"
+    )
 
 
 def check(rounds: int) -> None:
@@ -68,11 +70,19 @@ def export(rounds: int) -> None:
         weights, path = f"{folder}/weights.safetensors", f"{folder}/model.onnx"
         subprocess.run([*PEER, "save", weights], check=True)
         ours = [*SPECC, "export", *RESNET, "--weights", weights, "--no-proof", "-o", path]
-        ratio("export ResNet-50 against torch.onnx.export(dynamo=True)", ours, [*PEER, "export", weights, path], rounds, 25)
+        ratio(
+            "export ResNet-50 against torch.onnx.export(dynamo=True)",
+            ours,
+            [*PEER, "export", weights, path],
+            rounds,
+            25,
+        )
         idle = timed([*SPECC, "check", *RESNET])[1]
         peak = timed(ours)[1]
         size = os.path.getsize(weights) / 2**20
-        print(f"    memory over `check`: {peak - idle:.0f} MiB for {size:.0f} MiB of weights (at most {0.15 * size + 20:.0f})")
+        print(
+            f"    memory over `check`: {peak - idle:.0f} MiB for {size:.0f} MiB of weights (at most {0.15 * size + 20:.0f})"
+        )
 
 
 def scale(rounds: int) -> None:
@@ -82,7 +92,9 @@ def scale(rounds: int) -> None:
         for layers in (1, 100, 1_000, 10_000):
             path = Path(folder) / f"layers{layers}.net"
             path.write_text(f"network N {{ input x: [8, 16, 16]; repeat {layers} {{ conv(8, 3, padding=1) }} }}\n")
-            seconds[layers] = min(timed([*SPECC, "check", "--format", "json", str(path)])[0] for _ in range(max(2, rounds // 2)))
+            seconds[layers] = min(
+                timed([*SPECC, "check", "--format", "json", str(path)])[0] for _ in range(max(2, rounds // 2))
+            )
         start = seconds.pop(1)
         costs = {layers: found - start for layers, found in seconds.items()}
         for layers, cost in costs.items():

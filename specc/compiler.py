@@ -95,7 +95,7 @@ def _mended(found: Compilation, settings: dict[str, str], sizes: dict[str, int],
         )
         return other.bag, list(other.models.values())
 
-    return with_fixes(found.bag, found.source, found.unit, again, found.budget.spent)
+    return with_fixes(found.bag, found.source, found.unit, again, found.budget.spent + 5 * len(found.source.text))
 
 
 def _compile(found: Compilation, settings: dict[str, str], sizes: dict[str, int], read: Read | None) -> None:

@@ -10,10 +10,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from safetensors.torch import load_file
 
+from specc.backends.pytorch import load as load_module
 from specc.compiler import compile_text
+from specc.data.arrays import Arrays
+from specc.data.images import Images
+from specc.data.shipped import Shipped
+from specc.data.sources import Source
+from specc.data.splits import split
+from specc.data.tables import Table
 from specc.tools.cli import COMMANDS, main, usage
+from specc.train.runs import Run
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -122,9 +132,6 @@ def test_the_first_run_as_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_the_picture_is_a_digit_of_the_test_part():
-    from specc.data.shipped import Shipped
-    from specc.data.splits import split
-
     digits = Shipped("digits").load()
     labels = digits.labels()
     assert labels is not None
@@ -172,7 +179,9 @@ EXAMPLES = {"digits": _digits, "autoencoder": _digits, "houses": _houses, "flowe
 
 
 def test_all_examples_are_trained_here():
-    assert [f"training.md:{name}.net" for name in EXAMPLES] == [name for name, _ in specs() if name.startswith("training")]
+    assert [f"training.md:{name}.net" for name in EXAMPLES] == [
+        name for name, _ in specs() if name.startswith("training")
+    ]
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
@@ -191,16 +200,36 @@ def test_the_examples_of_the_page_train(
     assert np.isfinite(json.loads(capfd.readouterr().out)["figures"]["loss"])
 
 
+def answer(run: Run, sample: dict[str, np.ndarray]) -> np.ndarray:
+    """What the PyTorch of a run says of a sample that was not prepared yet."""
+    module = load_module((run.folder / "model.py").read_text(encoding="utf-8"), run.network)()
+    module.load_state_dict(load_file(run.weights))
+    ready = [torch.from_numpy(run.prepared[name].apply(each)[None]) for name, each in sample.items()]
+    return module.eval()(*ready).detach().numpy()[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "source", "at"),
+    [
+        ("flowers", "flowers/rose/3.png", Images(Path("flowers"), size=(64, 64), channels=3), 13),
+        ("houses", "houses.csv", Table(Path("houses.csv"), target="price"), 0),
+        ("signals", "signals.npy", Arrays(Path("signals.npz"), target="kind"), 0),
+    ],
+)
 def test_prediction_prepares_as_training_did(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-):
-    """Pictures of any size, through `size=` and the fitted `normalize`; rows of a table with words."""
+    name: str, given: str, source: Source, at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+):  # fmt: skip
+    """Pictures of any size, rows of a table with words, arrays: the file says what PyTorch says of the prepared sample."""
     monkeypatch.chdir(tmp_path)
-    for name, given in (("flowers", "flowers/rose/3.png"), ("houses", "houses.csv")):
-        EXAMPLES[name](tmp_path)
-        Path(f"{name}.net").write_text(dict(specs())[f"training.md:{name}.net"], encoding="utf-8")
-        assert main(["train", f"{name}.net", "--set", "epochs=1"]) == 0
-        run = capfd.readouterr().out.strip()
-        assert main(["export", run, "-o", f"{name}.onnx"]) == 0
-        assert main(["predict", f"{name}.onnx", given, "--format", "json"]) == 0
-        assert json.loads(capfd.readouterr().out)["predictions"]
+    EXAMPLES[name](tmp_path)
+    if name == "signals":
+        np.save("signals.npy", np.load("signals.npz")["signal"])
+    Path(f"{name}.net").write_text(dict(specs())[f"training.md:{name}.net"], encoding="utf-8")
+    assert main(["train", f"{name}.net", "--set", "epochs=1"]) == 0
+    run = Run.load(capfd.readouterr().out.strip())
+    assert main(["export", str(run.folder), "-o", f"{name}.onnx"]) == 0
+    assert main(["predict", f"{name}.onnx", given, "--format", "json"]) == 0
+    found = json.loads(capfd.readouterr().out)["predictions"][0]["outputs"]["output"]
+    expected = answer(run, source.load().sample(at)[0])
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)

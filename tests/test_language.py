@@ -35,7 +35,12 @@ def codes(text: str, **options: Any) -> list[str]:
 
 # ------------------------------------------------------------------------------------------- labels and module paths
 def test_a_body_without_labels_is_a_sequence() -> None:
-    assert keys("network N { input x: [3]; linear(4); relu; linear(2) }") == ["0.weight", "0.bias", "2.weight", "2.bias"]
+    assert keys("network N { input x: [3]; linear(4); relu; linear(2) }") == [
+        "0.weight",
+        "0.bias",
+        "2.weight",
+        "2.bias",
+    ]
 
 
 def test_a_body_with_a_label_is_a_record() -> None:
@@ -72,7 +77,9 @@ def test_tensors_at_the_head_are_no_modules() -> None:
 
 
 def test_braces_make_a_level_and_an_unlabelled_chain_stays_flat() -> None:
-    text = "network N { input x: [3]; { linear(4, bias=false) }; linear(5, bias=false) -> relu -> linear(6, bias=false) }"
+    text = (
+        "network N { input x: [3]; { linear(4, bias=false) }; linear(5, bias=false) -> relu -> linear(6, bias=false) }"
+    )
     assert keys(text) == ["0.0.weight", "1.weight", "3.weight"]
 
 

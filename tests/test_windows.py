@@ -264,6 +264,8 @@ def _lines() -> list[tuple[str, str, tuple[tuple[int, int], ...]]]:
         "batchnorm(track=false); lrn(4, alpha=2, k=0.5); lrn(3, alpha=1); batchnorm(affine=false)",
         "maxpool(2, fit=down); conv(4, 2, stride=2, padding=same); avgpool(2, padding=1, fit=up)",
         "global_avgpool; dropout",
+        "input - 2; pad(1); maxpool(2, stride=1, padding=[[0, 1], 1]); conv(4, 2)",  # zeros win over what is below
+        'rearrange("c h w -> h w c") -> transpose(0, 2) -> pad([[1, 2]], axes=0, value=2) -> transpose(0, 1)',
     ]
     return [(step, *sizes) for step in steps for sizes in (known, unknown) if sizes is unknown or "pad(H)" not in step]
 

@@ -202,6 +202,9 @@ def _ends(builder: Builder, ports: Sequence[Port], env: dict[ValueId, Tensor]) -
     ends: list[Tensor] = []
     for port in ports:
         tensor = env[port.value]
+        if tensor.kind == "input" and tensor.name == port.name:
+            ends.append(tensor)  # an input that is an output as it is
+            continue
         if tensor.kind != "node" or tensor in ends:
             tensor = builder.node("Identity", f"{port.name}/Identity", (tensor,), (tensor.type,)).outputs[0]
         builder.rename(tensor, port.name)

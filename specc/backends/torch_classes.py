@@ -215,7 +215,9 @@ class Writer:
         return len(set(self.plan.crossing(frame).inputs))
 
     def _same(self, frame: Frame, again: Frame, home: Home, forward: FunctionDef) -> None:
-        """Every use of one module must do the same."""
+        """Every use of one module must do the same; one that no line calls may do less."""
+        if id(again) in self.plan.unused:
+            return
         other = home if frame.definition is None else block_home(self.plan, self.tree, again)
         if self._distinct(again) < self._distinct(frame):
             same = [type(each.op) for each in steps_of(again)] == [type(each.op) for each in steps_of(frame)]

@@ -180,9 +180,14 @@ class _Borders:
         for port in self.plan.model.inputs:
             self.made[port.value] = ()
         self._walk(root, ())
+        given = {port.value for port in self.plan.model.inputs}
         for port in self.plan.model.outputs:
-            self._use(self.plan.wanted(port), ())
+            value = self.plan.wanted(port)
+            self._use(value, ())
+            if value in given:  # an input that is an output as it is
+                self.inputs[id(root)].setdefault(value)
         for frames in self.plan.frames.values():
+            frames.sort(key=lambda frame: id(frame) in self.plan.unused)  # the first is the one that is printed
             self._agree(frames)
 
     def _walk(self, frame: Frame, around: tuple[Frame, ...]) -> None:

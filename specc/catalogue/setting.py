@@ -19,7 +19,6 @@ from specc.code.nodes import Expression
 OPSET = 21  # of the ONNX that is written; onnxruntime loads it, and newer ones only later
 
 
-
 class Dotted(Kind):
     """The kind of an argument that is a bare dotted name: a module path, a column of the metrics."""
 

@@ -14,7 +14,6 @@ class Node(Record):
     span: Span
 
 
-# ---------------------------------------------------------------------------------------------------- expressions
 class Number(Node):
     """`64`, `138_357_544`, `0.5`, `1e-5`: an int where it is written as one."""
 
@@ -146,26 +145,11 @@ class Parallel(Node):
 
 
 Expr = (
-    Number
-    | Text
-    | Truth
-    | Name
-    | Attribute
-    | Index
-    | Call
-    | List
-    | Star
-    | Comprehension
-    | Binary
-    | Unary
-    | Choice
-    | Chain
-    | Group
-    | Parallel
-)
+    Number | Text | Truth | Name | Attribute | Index | Call | List
+    | Star | Comprehension | Binary | Unary | Choice | Chain | Group | Parallel
+)  # fmt: skip
 
 
-# ----------------------------------------------------------------------------------------------------- statements
 class Label(Node):
     """A label. `parts` are literal pieces and expressions of a string label; a plain label is one str part."""
 
@@ -280,7 +264,6 @@ class Body(Node):
     statements: tuple[Statement, ...]
 
 
-# --------------------------------------------------------------------------------------------------- declarations
 class Parameter(Node):
     """A parameter of a block, a network or a `let` function; `type` is empty if it was left out."""
 

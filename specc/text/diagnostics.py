@@ -90,6 +90,11 @@ class Bag:
             self._found.setdefault(diagnostic.order, diagnostic)
 
     @property
+    def full(self) -> bool:
+        """Whether it takes no more: whoever reads so many will not read on."""
+        return len(self._found) >= self.limit
+
+    @property
     def failed(self) -> bool:
         return any(each.severity == "error" for each in self._found.values())
 

@@ -73,14 +73,15 @@ def onnx_pad(
 ) -> OnnxValue:
     """ONNX's Pad of the axes from `first` on (counted without the batch).
 
-    All axes get their widths, the others 0: onnxruntime mistakes the widths of chosen axes beside a Transpose.
+    All axes are named and get their widths, the others 0: onnxruntime mistakes the widths of some axes beside a
+    Transpose, and without names it lets a pool behind take the padding over, which then is no longer zeros.
     """
     kind = x.type
     last = first + len(widths)
     sizes = [n + before + after for n, (before, after) in zip(kind.shape[first:last], widths, strict=True)]
     every = [(0, 0)] * x.dim(first) + list(widths) + [(0, 0)] * (kind.rank - last)
-    inputs = [sizes_onnx(g, [*(before for before, _ in every), *(after for _, after in every)])]
-    if mode == "constant" and fill:
-        inputs.append(g.constant(fill if kind.dtype == "float" else int(fill), kind.dtype))
+    inputs: list[Any] = [sizes_onnx(g, [*(before for before, _ in every), *(after for _, after in every)])]
+    number = g.constant(fill if kind.dtype == "float" else int(fill), kind.dtype) if mode == "constant" else ""
+    inputs += [number, g.constant([*range(len(every))], "int")]
     made = kind.to(*kind.shape[:first], *sizes, *kind.shape[last:])
     return g.node("Pad", x, *inputs, mode=mode, type=made)  # type: ignore[no-any-return]

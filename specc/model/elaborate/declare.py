@@ -78,6 +78,9 @@ def weight(walk: Walk, node: tree.Weight, scope: Scope) -> None:
     """`parameter scale: [C, 1, 1], init=ones` or `buffer index: int [n] = [ … ]`: a key of its own, no step of the flow."""
     body = walk.body
     body.take(node.name, node.name_span)
+    if node.kind == "parameter" and node.dtype != "float":
+        message = f"a parameter is trained, so it has real numbers; this one is {node.dtype}"
+        raise problem("wrong-dtype", node.span, message, "write `buffer` for numbers that are not trained")
     sizes = shape(walk, node.shape, scope)
     stored, start, trainable = sizes, Initial("zeros" if node.kind == "buffer" else "uniform"), True
     for argument in node.arguments:

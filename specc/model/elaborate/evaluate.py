@@ -35,7 +35,7 @@ from specc.text.source import Span
 class Budget:
     """What the networks of one file may unroll into, all together."""
 
-    def __init__(self, evaluations: int = 2_000_000, steps: int = 100_000) -> None:
+    def __init__(self, evaluations: int = 2_000_000, steps: int = 60_000) -> None:
         self.evaluations = self.most_evaluations = evaluations
         self.steps = self.most_steps = steps
 

@@ -77,6 +77,8 @@ class Walk:
                 raise
             except SpecError as error:
                 self.builder.bag.add(self.builder.with_uses(error.diagnostic))
+                if self.builder.bag.full:
+                    raise Exhausted(error.diagnostic) from None
                 self.lost(statement)
             except SizeTooLarge as error:
                 found = Diagnostic("number-too-large", statement.span, str(error))

@@ -69,6 +69,8 @@ def _deployed(found: Compilation, args: Namespace) -> tuple[Compilation, tuple[s
     """What the spec's `export` section asks for: sizes that are fixed, and which outputs."""
     name = found.model().name
     deployment = found.deployments.get(name)
+    if deployment is None and (found.unit is None or not found.unit.sections):
+        return found, None  # a spec of networks alone has the defaults
     if deployment is None:
         raise Failure(1, "the `export` section asks for what this version cannot do yet", "`specc check` says what")
     sizes = {**deployment.sizes, **common.sizes(args)}
