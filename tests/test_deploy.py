@@ -16,6 +16,7 @@ from onnx_files import DIGITS, NET, exported, model_of, weights_of, written
 from specc.backends.onnx import lower
 from specc.backends.onnx_file import metadata, put_metadata, skeleton, write
 from specc.backends.onnx_weights import Arrays
+from specc.compiler import compile_text
 from specc.deploy.described import NotOurs, Origin
 from specc.deploy.export import export, record
 from specc.deploy.predict import predict_files, table
@@ -171,10 +172,10 @@ def test_relative_error_sees_shapes_types_and_what_is_not_finite() -> None:
     assert relative_error(np.array([1, 2]), np.array([1, 3])) == np.inf
 
 
-def test_what_cannot_run_is_said(tmp_path: Path) -> None:
+def test_what_pytorch_cannot_run_is_refused_before_it_is_exported() -> None:
     text = "network N {\n    input x: [8]\n    batchnorm(affine=false, track=false)\n}\n"
-    with pytest.raises(Disproved, match="PyTorch cannot run the network at batch 1"):
-        exported(text, tmp_path)
+    found = compile_text(text)
+    assert any(each.severity == "error" and "a single number per channel" in each.message for each in found.bag)
 
 
 def test_sizes_that_are_tried_are_admissible() -> None:

@@ -32,7 +32,7 @@ def models() -> list[Any]:
         for name, model in compile_text(project.text, project.name, read=project.read).models.items():
             sizes = {each for weight in model.weights for size in weight.spec.shape for each in symbols(size)}
             if sizes:  # its weights depend on unknown sizes: bind them
-                bound = {each: 7 for each in sizes}
+                bound = dict.fromkeys(sizes, 7)
                 model = compile_text(project.text, project.name, read=project.read, sizes=bound, network=name).model()
             found.append(pytest.param(model, id=f"{path.stem}-{name}"))
     return found
