@@ -60,6 +60,33 @@ def real(**bounds: float) -> Schema:
     return either({"type": "int", "strict": True, **bounds}, found)
 
 
+def fits(schema: Schema, value: Any) -> bool:
+    """Whether a value is plainly what a schema asks for, and needs no conversion; false says nothing.
+
+    Most arguments are whole numbers, truth values and words: for them the validator is never built, nor pydantic loaded.
+    """
+    kind = schema["type"]
+    if kind == "int":
+        if type(value) is not int or "gt" in schema or "lt" in schema:
+            return False
+        return bool(schema.get("ge", value) <= value <= schema.get("le", value))
+    if kind == "bool":
+        return value is True or value is False
+    if kind == "literal":
+        return type(value) is str and value in schema["expected"]
+    if kind == "union":
+        return any(fits(each, value) for each in schema["choices"])
+    if kind == "tuple" and "variadic_item_index" in schema:
+        most = schema.get("max_length", len(value)) if type(value) is tuple else -1
+        each_fits = schema["items_schema"][0]
+        return (
+            schema.get("min_length", 0) <= len(value) <= most and all(fits(each_fits, each) for each in value)
+            if most >= 0
+            else False
+        )
+    return False
+
+
 def literal(*words: str) -> Schema:
     return {"type": "literal", "expected": list(words)}
 

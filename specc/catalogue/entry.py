@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from inspect import get_annotations
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from pydantic_core import SchemaValidator, ValidationError
-
-from specc.catalogue.arguments import Kind, Schema
+from specc.catalogue.arguments import Kind, Schema, fits
 from specc.text.record import Record
+
+if TYPE_CHECKING:
+    from pydantic_core import SchemaValidator, ValidationError
 
 
 class Misfit(Exception):
@@ -119,10 +120,8 @@ class Entry:
         caller's to find (`fields`, `extra`), because only it knows the spelling and the place.
         """
         found = cls.__new__(cls)
-        try:
-            valid = cls._checker().validate_python({"fields": values, "rest": rest, "extra": extra or {}})
-        except ValidationError as error:
-            raise BadArguments(tuple(_explain(cls, error))) from None
+        given: dict[str, Any] = {"fields": values, "rest": rest, "extra": extra or {}}
+        valid = given if cls._plain(values) and not rest and not extra else cls._validated(given)
         for name, each in cls.fields.items():
             value = valid["fields"].get(name, each.default)
             object.__setattr__(found, name, value)
@@ -143,10 +142,20 @@ class Entry:
         raise AttributeError(f"{type(self).__name__} is frozen")
 
     @classmethod
-    def _checker(cls) -> SchemaValidator:
+    def _plain(cls, values: Mapping[str, Any]) -> bool:
+        """Whether these need no validator: whole numbers, truth values and words that are what their types ask for."""
+        return all(name in cls.fields and fits(cls.fields[name].kind.schema, value) for name, value in values.items())
+
+    @classmethod
+    def _validated(cls, given: dict[str, Any]) -> Any:
+        from pydantic_core import SchemaValidator, ValidationError
+
         if cls._validator is None:
             cls._validator = SchemaValidator(_schema(cls))
-        return cls._validator
+        try:
+            return cls._validator.validate_python(given)
+        except ValidationError as error:
+            raise BadArguments(tuple(_explain(cls, error))) from None
 
 
 class BadArguments(Exception):

@@ -6,10 +6,10 @@ missing, unreadable, changed or of another grammar is made again, and one that c
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
+import zlib
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -65,7 +65,7 @@ class Tables:
 def tables() -> Tables:
     """The tables of the one grammar."""
     grammar = (root("grammar") / "net.lark").read_text(encoding="utf-8")
-    key = hashlib.sha256(f"{_FORMAT}\n{grammar}".encode()).hexdigest()
+    key = _digest(f"{_FORMAT}\n{grammar}")
     file = _cache_folder() / f"net-{key[:20]}.json"
     plain = _read(file, key)
     if plain is None:
@@ -80,11 +80,17 @@ def _cache_folder() -> Path:
     return (Path(base) if base else Path(os.path.expanduser("~")) / ".cache") / "specc"
 
 
+def _digest(text: str) -> str:
+    """Tells a damaged file or another grammar; the cache is data, so nothing has to be kept secret or safe by it."""
+    coded = text.encode()
+    return f"{zlib.crc32(coded):08x}{zlib.adler32(coded):08x}{len(coded):08x}"
+
+
 def _read(file: Path, key: str) -> dict[str, Any] | None:
     """What the cache holds, if it is whole: its first line is a digest over the key and the rest."""
     try:
         digest, _, text = file.read_text(encoding="utf-8").partition("\n")
-        if digest != hashlib.sha256(f"{key}\n{text}".encode()).hexdigest():
+        if digest != _digest(f"{key}\n{text}"):
             return None
         plain = json.loads(text)
     except (OSError, ValueError, RuntimeError):
@@ -96,7 +102,7 @@ def _write(file: Path, key: str, plain: dict[str, Any]) -> None:
     import tempfile
 
     text = json.dumps(plain, separators=(",", ":"))
-    digest = hashlib.sha256(f"{key}\n{text}".encode()).hexdigest()
+    digest = _digest(f"{key}\n{text}")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         handle, aside = tempfile.mkstemp(dir=file.parent, prefix=file.stem)

@@ -7,7 +7,7 @@ itself; 130 interrupted.
 from __future__ import annotations
 
 import sys
-from argparse import ArgumentParser
+from argparse import ArgumentParser, HelpFormatter
 from collections.abc import Sequence
 from importlib import import_module
 
@@ -77,9 +77,13 @@ def _run(given: list[str]) -> int:
 
         raise Failure(2, f"there is no command `{name}`", suggestion(name, COMMANDS) or "specc --help lists them")
     command = import_module(f"specc.tools.commands.{name}_")
-    parser = ArgumentParser(prog=f"specc {name}", description=command.__doc__)
+    parser = ArgumentParser(prog=f"specc {name}", description=command.__doc__, formatter_class=_eighty_columns)
     command.arguments(parser)
     return int(command.run(parser.parse_args(given[1:])))
+
+
+def _eighty_columns(prog: str) -> HelpFormatter:
+    return HelpFormatter(prog, width=80)
 
 
 def usage() -> str:

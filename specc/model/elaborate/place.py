@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from fractions import Fraction
 from typing import Any
 
 from specc.catalogue.entry import Misfit, Repair
@@ -20,7 +19,7 @@ from specc.text.diagnostics import Bag, Diagnostic, Fix, Note, SpecError
 from specc.text.source import Span
 
 STEPS = 30_000
-Field = tuple[tuple[Size, ...], tuple[Fraction, ...]]
+Field = tuple[tuple[Size, ...], tuple[Any, ...]]  # extents; jumps are whole, or fractions behind an upconvolution
 
 
 class Builder:
@@ -56,7 +55,7 @@ class Builder:
         if self.spatial is None:
             self.spatial = kind.spatial
         axes = len(kind.spatial)
-        self.seen[found.id] = ((1,) * axes, (Fraction(1),) * axes)
+        self.seen[found.id] = ((1,) * axes, (1,) * axes)
         return found
 
     def named(self, tensor: TensorRef, name: str) -> None:
@@ -237,9 +236,7 @@ class Builder:
     def _reach(self, op: Op, inputs: tuple[TensorRef, ...], every: tuple[TensorRef, ...]) -> Field | str:
         fields = [self.seen[each.id] for each in every if each.id in self.seen]
         if not fields:
-            return (
-                EVERYTHING if self.spatial is None else ((1,) * len(self.spatial), (Fraction(1),) * len(self.spatial))
-            )
+            return EVERYTHING if self.spatial is None else ((1,) * len(self.spatial), (1,) * len(self.spatial))
         kinds = tuple(each.type for each in inputs if each.type is not None)
         reach = op.reach(*kinds)
         if reach == EVERYTHING or any(isinstance(each, str) for each in fields):
@@ -265,13 +262,21 @@ def _as_int(size: Size) -> int:
     return size if isinstance(size, int) else 0
 
 
+def _divided(jump: Any, by: int) -> Any:
+    if jump % by == 0:
+        return jump // by
+    from fractions import Fraction
+
+    return Fraction(jump) / by
+
+
 def _further_off(field: Field, reach: tuple[Reach, ...] | str) -> Field | str:
     extents, jumps = field
     if isinstance(reach, str) or len(reach) != len(extents):
         return EVERYTHING
     wider, further = [], []
     for extent, jump, axis in zip(extents, jumps, reach, strict=True):
-        now = jump / axis.up
+        now = _divided(jump, axis.up)
         wider.append(extent + int((axis.extent - 1) * now))
         further.append(now * axis.down)
     return tuple(wider), tuple(further)
