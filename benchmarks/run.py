@@ -105,6 +105,7 @@ def scale(rounds: int) -> None:
 if __name__ == "__main__":
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # both sides keep their bytecode, as installed packages do
     wanted = [each for each in sys.argv[1:] if not each.isdigit()] or ["check", "export", "scale"]
     numbers = [int(each) for each in sys.argv[1:] if each.isdigit()] or [7]
     for each in wanted:

@@ -216,7 +216,7 @@ class Writer:
 
     def _same(self, frame: Frame, again: Frame, home: Home, forward: FunctionDef) -> None:
         """Every use of one module must do the same; one that no line calls may do less."""
-        if id(again) in self.plan.unused:
+        if not self.plan.called(again):
             return
         other = home if frame.definition is None else block_home(self.plan, self.tree, again)
         if self._distinct(again) < self._distinct(frame):

@@ -72,6 +72,10 @@ class Plan:
             if not isinstance(item, Step) or item.index not in self.left_out:
                 yield item
 
+    def called(self, frame: Frame) -> bool:
+        """Whether a line of `forward` runs this body."""
+        return id(frame) not in self.unused and self.needed.issuperset(self.results(frame))
+
     def crossing(self, frame: Frame) -> Crossing:
         return self.crossings[id(frame)]
 
@@ -133,20 +137,30 @@ def _keep_unused(plan: Plan, frame: Frame) -> None:
 
 def _keep_results(plan: Plan) -> None:
     """A body that is called for one of its inner tensors gives its result all the same, although nothing uses it."""
-    before = -1
-    while len(plan.needed) > before:
-        before = len(plan.needed)
+    before = (-1, -1)
+    while (len(plan.needed), len(plan.training)) != before:
+        before = (len(plan.needed), len(plan.training))
         waiting = [plan.model.root]
         while waiting:
             for item in waiting.pop().items:
-                if not isinstance(item, Frame):
-                    continue
-                waiting.append(item)
-                results = plan.results(item)
-                if plan.needed.issuperset(results):
-                    continue
-                if any(not plan.needed.isdisjoint(step.outputs) for step in steps_of(item)):
-                    plan.needed |= _behind(plan, list(results))
+                if isinstance(item, Frame):
+                    waiting.append(item)
+                    _keep_result(plan, item)
+
+
+def _keep_result(plan: Plan, frame: Frame) -> None:
+    results = plan.results(frame)
+    if all(each in plan.needed and each not in plan.training for each in results):
+        return
+    inside = {each for step in steps_of(frame) for each in step.outputs}
+    if not inside.isdisjoint(plan.needed) and not (inside & plan.needed) <= plan.training:
+        behind = _behind(plan, list(results))
+        plan.needed |= behind
+        plan.training -= behind
+    elif not plan.needed.isdisjoint(inside) and not plan.needed.issuperset(results):
+        behind = _behind(plan, list(results))
+        plan.training |= behind - plan.needed
+        plan.needed |= behind
 
 
 def steps_of(frame: Frame) -> Iterator[Step]:
@@ -187,7 +201,7 @@ class _Borders:
             if value in given:  # an input that is an output as it is
                 self.inputs[id(root)].setdefault(value)
         for frames in self.plan.frames.values():
-            frames.sort(key=lambda frame: id(frame) in self.plan.unused)  # the first is the one that is printed
+            frames.sort(key=lambda frame: not self.plan.called(frame))  # the first is the one that is printed
             self._agree(frames)
 
     def _walk(self, frame: Frame, around: tuple[Frame, ...]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Protocol
 
 from specc.catalogue.entry import Misfit
@@ -20,6 +21,8 @@ WORDS = {
 
 class Windowed(Protocol):
     """An op that moves windows. `dilation` and `fit` may be missing; a stride of None is the kernel."""
+
+    def __hash__(self) -> int: ...
 
     @property
     def name(self) -> str: ...
@@ -110,6 +113,7 @@ class Axis:
 
 
 # ------------------------------------------------------------------------------------------------------- the axes
+@lru_cache(maxsize=16)  # rules, shape and cost of a step ask the same
 def axes_of(op: Windowed, x: TensorType) -> tuple[Axis, ...]:
     """The windows of an op over the spatial axes of its input."""
     rank = len(x.spatial)

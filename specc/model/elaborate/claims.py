@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +33,7 @@ class Figures:
     buffers: Size = 0
     macs: Size = 0
     receptive: tuple[Size, ...] = ()
-    parts: tuple[str, ...] = ()
+    parts: Callable[[], tuple[str, ...]] = tuple  # how the parameters come about, asked for when a claim fails
 
 
 @dataclass
@@ -193,10 +193,11 @@ def say_figure(value: Any) -> str:
 
 
 def _how(name: str, figures: Figures) -> str:
-    if name not in ("params", "trainable") or not figures.parts:
+    parts = figures.parts() if name in ("params", "trainable") else ()
+    if not parts:
         return ""
-    shown = figures.parts[:12]
-    more = f" + {len(figures.parts) - len(shown)} more" if len(figures.parts) > len(shown) else ""
+    shown = parts[:12]
+    more = f" + {len(parts) - len(shown)} more" if len(parts) > len(shown) else ""
     return "it comes about as " + " + ".join(shown) + more
 
 
@@ -205,7 +206,6 @@ def count(modules: Sequence[Module]) -> Figures:
     params: Size = 0
     trainable: Size = 0
     buffers: Size = 0
-    parts: list[str] = []
     for module in modules:
         for name, spec in module.weights.items():
             size = product(spec.shape)
@@ -214,8 +214,17 @@ def count(modules: Sequence[Module]) -> Figures:
             elif name not in module.tied:
                 params = params + size
                 trainable = trainable + (0 if is_frozen(module, name) else size)
-                parts.append(f"{module.key(name)} {say_figure(tuple(spec.shape))}")
-    return Figures(params, trainable, buffers, parts=tuple(parts))
+    return Figures(params, trainable, buffers, parts=lambda: _shapes(modules))
+
+
+def _shapes(modules: Sequence[Module]) -> tuple[str, ...]:
+    """Each parameter with its shape."""
+    return tuple(
+        f"{module.key(name)} {say_figure(tuple(spec.shape))}"
+        for module in modules
+        for name, spec in module.weights.items()
+        if spec.kind == "parameter" and name not in module.tied
+    )
 
 
 def is_frozen(module: Module, name: str) -> bool:

@@ -242,6 +242,8 @@ def _behind(builder: Builder, wanted: list[int]) -> set[int]:
 def _check_claims(
     walk: Walk, expects: tuple[tree.Expect, ...], scope: Scope, outputs: list[Port], used: set[int]
 ) -> None:
+    if not expects:
+        return
     macs: Size = 0
     for step in walk.builder.steps:
         if step.index in used:
@@ -250,7 +252,7 @@ def _check_claims(
     main = [each for each in outputs if not each.training][-1]
     receptive = walk.builder.receptive(main.value)
     kind = walk.builder.values[main.value].type
-    figures = Figures(found.params, found.trainable, found.buffers, macs, receptive, _parts(walk))
+    figures = Figures(found.params, found.trainable, found.buffers, macs, receptive, lambda: _parts(walk))
     walk.claims.check(walk, expects, scope, figures, kind.shape if kind else None)
 
 
