@@ -387,3 +387,9 @@ def test_layers_as_arguments_are_called_or_not() -> None:
     block Unit(act: block = relu) { linear(4, bias=false); act() }
     network N { input x: [4]; Unit(); Unit(act=leaky_relu(0.1)); Unit(elu) }"""
     assert [each.op.name for each in model(text).steps] == ["linear", "relu", "linear", "leaky_relu", "linear", "elu"]
+
+
+def test_a_table_convolution_is_shared_only_with_as_many_channels() -> None:
+    text = "network N { input x: [4, 8]; t: conv(3, 3, table=[[1], [0], [1]]); %s -> t }"
+    assert codes(text % "x") == []
+    assert codes(text % "t") == ["shared-shape"]

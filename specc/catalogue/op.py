@@ -104,6 +104,7 @@ class Op(Entry):
     further: ClassVar[tuple[str, ...]] = ()  # names of outputs after the first: `pool.indices`
     operator: ClassVar[str] = ""
     value: ClassVar[Callable[..., Any] | None] = None  # the same function on plain numbers
+    for_channels: ClassVar[bool] = False  # its module is built for the input's channels even where no weight shows them
     batchless: ClassVar[bool] = False  # may be used on tensors without a batch
     one_is_itself: ClassVar[bool] = False  # of a list with one tensor it makes that tensor
     mixes: ClassVar[bool] = False  # takes tensors with and without a batch together

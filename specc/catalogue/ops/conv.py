@@ -25,6 +25,7 @@ class Conv(WeightedOp):
     """Convolution over every axis after the channels (cross-correlation, as in PyTorch)."""
 
     name = "conv"
+    for_channels = True
     takes = "c *s"
     layout = "first"
 

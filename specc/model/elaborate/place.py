@@ -165,8 +165,17 @@ class Builder:
             weights = dict(op.weights(*x, **named))
             if module.weights and module.step is not None and weights != module.weights:
                 raise _other_shape(op, module, weights)
+            if op.for_channels and module.step is not None:
+                self._same_channels(op, module, x[0])
             module.weights = module.weights or weights
         return kinds, op.macs(*x, y=kinds[0], **named)
+
+    def _same_channels(self, op: Op, module: Module, x: TensorType) -> None:
+        """A module that is used again gets as many channels as it was built for."""
+        first = self.values[module.step.inputs[0]].type if module.step is not None else None
+        if first is not None and first.channels != x.channels:
+            message = f"`{module.path}` was built for {first.channels} channels; here {x.channels} come in"
+            raise Misfit("shared-shape", message)
 
     def _require(self, rule: Rule, layer: OpLayer, path: str) -> None:
         if rule.predicate is True:
