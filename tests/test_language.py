@@ -393,3 +393,9 @@ def test_a_table_convolution_is_shared_only_with_as_many_channels() -> None:
     text = "network N { input x: [4, 8]; t: conv(3, 3, table=[[1], [0], [1]]); %s -> t }"
     assert codes(text % "x") == []
     assert codes(text % "t") == ["shared-shape"]
+
+
+def test_a_group_with_buffers_is_shared_only_between_equal_shapes() -> None:
+    text = "network N { input x: [9]; a: linear(%d); g: a -> { batchnorm; tanh }; x -> g }"
+    assert codes(text % 9) == []
+    assert codes(text % 1) == ["shared-shape"]

@@ -74,7 +74,7 @@ def _same(walk: Walk, module: Module, shadow: Module, frame: Frame) -> str:
     if [each.path for each in real] != [each.path for each in copies]:
         return f"`{module.path}` takes other branches here than at its first use, so it cannot share its weights"
     for old, new in zip(real, copies, strict=True):
-        if old.weights != new.weights and all(spec.shape for spec in new.weights.values()):
+        if old.weights and new.weights and old.weights != new.weights:
             return f"`{old.path or module.path}` would need other shapes here than at its first use"
     swap = {id(new): old for old, new in zip(real, copies, strict=True)}
     _swap(walk, frame, swap)
