@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from specc.model.elaborate import declare, lines
-from specc.model.elaborate.body import Body, Shapes, snake
+from specc.model.elaborate.body import Body, Shapes
 from specc.model.elaborate.claims import Claims
 from specc.model.elaborate.evaluate import Evaluator, bind_names
 from specc.model.elaborate.fitting import fitted
@@ -325,10 +325,6 @@ def missing_parameter(definition: tree.Block | tree.Network, parameter: tree.Par
         "missing-argument", span, f"`{definition.name}` needs `{parameter.name}{kind}`",
         f"write `{definition.name}({', '.join(needed)})`",
     )  # fmt: skip
-
-
-def block_word(value: BlockValue) -> str:
-    return snake(value.definition.name)
 
 
 _STATEMENTS: dict[type, Callable[[Walk, Any, Scope], None]] = {

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from specc.catalogue.op import Op
 from specc.model.elaborate.body import Body, snake
 from specc.model.elaborate.problem import problem
 from specc.model.elaborate.resolve import Element, resolve
@@ -188,11 +187,6 @@ def flowing_tensor(flow: Any, span: Span) -> TensorRef:
         raise problem("no-input", span, "nothing flows into this line", "begin it with a tensor: `image -> …`")
     assert isinstance(flow, TensorRef)
     return flow
-
-
-def has_weights(kind: type[Op]) -> bool:
-    """Whether modules of this op have state."""
-    return kind.weights is not Op.weights
 
 
 def _op(
