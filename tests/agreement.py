@@ -14,11 +14,15 @@ from proved import DTYPES, built, compiled, exported, symbols_of, weighs_unknown
 from torch.utils.flop_counter import FlopCounterMode
 
 from specc.compiler import Compilation
-from specc.deploy.proof import open_session, prove, random_inputs, trials
+from specc.deploy.proof import Disproved, open_session, prove, random_inputs, relative_error, trials
 from specc.model.graph import Model, Step
 from specc.model.report import report
 from specc.sizes.conditions import admits, examples
 from specc.sizes.dim import evaluate
+
+
+TOLERANCE = 5e-4  # some of these networks lose digits on the way
+NUDGE = 1e-6
 
 
 @dataclass
@@ -55,9 +59,47 @@ def agree(found: Compilation, coverage: Coverage) -> None:
     _same_weights(model, module)
     with tempfile.TemporaryDirectory() as folder:
         path = exported(model, module, Path(folder) / "model.onnx")
-        prove(model, path, module, tolerance=5e-4)  # some of these networks lose digits on the way
+        try:
+            prove(model, path, module, tolerance=TOLERANCE)
+        except Disproved:
+            if not unstable(model, module):
+                raise
+            coverage.marks["unstable"] += 1
         _same_shapes(model, module, path)
     coverage.add(model, found.source.text)
+
+
+def unstable(model: Model, module: Any) -> bool:
+    """Whether PyTorch by itself does not stand by its result: rounding decides, as in an arg-max of equal numbers.
+
+    Inputs and weights are moved by a millionth, about what the order of a long sum changes, and the
+    outputs move by more than what is allowed between PyTorch and ONNX.
+    """
+    from copy import deepcopy
+
+    draw = torch.Generator().manual_seed(0)
+
+    def moved(value: torch.Tensor) -> torch.Tensor:
+        if not value.is_floating_point():
+            return value
+        return value * (1 + NUDGE * torch.randn(value.shape, generator=draw))
+
+    for at, (sizes, batch) in enumerate(trials(model)):
+        inputs = [torch.from_numpy(each) for each in random_inputs(model, sizes, batch, seed=at).values()]
+        with torch.no_grad():
+            first = _tensors(module(*inputs))
+            for _ in range(8):
+                other = deepcopy(module)
+                for value in other.state_dict().values():
+                    value.copy_(moved(value))
+                for one, two in zip(first, _tensors(other(*map(moved, inputs))), strict=True):
+                    if relative_error(one.numpy(), two.numpy()) > TOLERANCE:
+                        return True
+    return False
+
+
+def _tensors(result: Any) -> list[torch.Tensor]:
+    return list(result.values()) if isinstance(result, dict) else [result]
 
 
 def compiled_quietly(text: str, sizes: dict[str, int]) -> Model:

@@ -210,3 +210,12 @@ def test_functions_on_plain_numbers() -> None:
     assert (largest(3, 5), smallest((3, 5)), total((1, 2))) == (5, 3, 3)
     assert largest(H, H + 2) == H + 2
     assert registry.op("sqrt").value(9) == 3  # type: ignore[union-attr]
+
+
+def test_statistics_of_a_constant_channel_of_one_large_batch() -> None:
+    """A mean in float32 is off by a little, which the root of a variance of 0 would make 300 times as large."""
+    hold(compiled(network("abs\nsign\nbatchnorm\nbatchnorm(track=false)", "[4, 30, 30, 30]")))
+
+
+def test_volumes_that_were_permuted_are_normalised_over_channels() -> None:
+    hold(compiled(network("permute(2, 0, 1, 3)\nlrn(5)", "[2, 7, H, W]")))

@@ -23,6 +23,7 @@ def run(seeds: range) -> Coverage:
             raise AssertionError(f"seed {seed}: {error}\n{found.source.text}") from error
         agreed += 1
     coverage.marks["networks"] = agreed
+    assert coverage.marks["unstable"] <= max(2, agreed // 200), "too many for which rounding alone decides"
     return coverage
 
 

@@ -10,7 +10,7 @@ from specc.catalogue.axes import shape as spelled
 from specc.catalogue.entry import Case, Misfit, Wrong
 from specc.catalogue.op import EVERYTHING, Op, Rule, TensorType, WeightedOp, WeightSpec
 from specc.catalogue.ops.padded import onnx_pad
-from specc.code.nodes import Expression, call, value
+from specc.code.nodes import Expression, call, method, value
 from specc.sizes.conditions import Compare
 from specc.sizes.dim import Dim, product
 
@@ -100,7 +100,9 @@ class BatchNorm(WeightedOp):
         kind = x.type
         each = TensorType((1, kind.channels, *(1 for _ in kind.spatial)), batched=False)
         axes = g.constant([0, *(x.dim(axis) for axis in range(1, kind.rank))], "int")
-        apart = g.node("Sub", x, g.node("ReduceMean", x, axes, keepdims=1, type=each), type=kind)
+        apart = x
+        for _ in range(2):  # the second time takes away what a mean in float32 leaves, which a small variance would blow up
+            apart = g.node("Sub", apart, g.node("ReduceMean", apart, axes, keepdims=1, type=each), type=kind)
         variance = g.node("ReduceMean", g.node("Mul", apart, apart, type=kind), axes, keepdims=1, type=each)
         root = g.node("Sqrt", g.node("Add", variance, g.constant(float(self.eps)), type=each), type=each)
         if not self.affine:
@@ -143,11 +145,12 @@ class LocalResponseNorm(Op):
         Wrong("lrn(0)", "[8, 4]", "bad-argument", at="size"),
     )
 
-    def module(self, x: TensorType) -> Expression:  # type: ignore[override]
-        return call("nn.LocalResponseNorm", self.size, **self._named())
+    def module(self, x: TensorType) -> Expression | None:  # type: ignore[override]
+        return None if x.rank == 4 else call("nn.LocalResponseNorm", self.size, **self._named())
 
     def torch(self, t: TorchContext, x: TorchValue) -> Expression:  # type: ignore[override]
-        return t.function("F.local_response_norm", x, self.size, **self._named())
+        whole = method(x.node, "contiguous") if x.type.rank == 4 else x  # PyTorch views volumes, and they may be permuted
+        return t.function("F.local_response_norm", whole, self.size, **self._named())
 
     def _named(self) -> dict[str, Any]:
         given = {"alpha": (self.alpha, 1e-4), "beta": (self.beta, 0.75), "k": (self.k, 1.0)}
