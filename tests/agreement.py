@@ -20,7 +20,6 @@ from specc.model.report import report
 from specc.sizes.conditions import admits, examples
 from specc.sizes.dim import evaluate
 
-
 TOLERANCE = 5e-4  # some of these networks lose digits on the way
 NUDGE = 1e-6
 

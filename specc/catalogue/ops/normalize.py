@@ -101,7 +101,7 @@ class BatchNorm(WeightedOp):
         each = TensorType((1, kind.channels, *(1 for _ in kind.spatial)), batched=False)
         axes = g.constant([0, *(x.dim(axis) for axis in range(1, kind.rank))], "int")
         apart = x
-        for _ in range(2):  # the second time takes away what a mean in float32 leaves, which a small variance would blow up
+        for _ in range(2):  # again, for what a mean in float32 leaves, which a small variance would blow up
             apart = g.node("Sub", apart, g.node("ReduceMean", apart, axes, keepdims=1, type=each), type=kind)
         variance = g.node("ReduceMean", g.node("Mul", apart, apart, type=kind), axes, keepdims=1, type=each)
         root = g.node("Sqrt", g.node("Add", variance, g.constant(float(self.eps)), type=each), type=each)
@@ -149,7 +149,8 @@ class LocalResponseNorm(Op):
         return None if x.rank == 4 else call("nn.LocalResponseNorm", self.size, **self._named())
 
     def torch(self, t: TorchContext, x: TorchValue) -> Expression:  # type: ignore[override]
-        whole = method(x.node, "contiguous") if x.type.rank == 4 else x  # PyTorch views volumes, and they may be permuted
+        # PyTorch views volumes, and they may be permuted
+        whole = method(x.node, "contiguous") if x.type.rank == 4 else x
         return t.function("F.local_response_norm", whole, self.size, **self._named())
 
     def _named(self) -> dict[str, Any]:
