@@ -5,13 +5,12 @@ from __future__ import annotations
 import random
 import re
 
-from agreement import Coverage, agree
+from generated_cases import PARTIAL, loose, piece, targets
 from generated_steps import BLOCKS, LET, LETTERS, Forms
-from proved import symbols_of
 
-from specc.compiler import Compilation, compile_text
-from specc.model.graph import Model
-from specc.sizes.conditions import examples
+from specc.compiler import Compilation
+
+PIECES = 2  # cases drawn into three of four networks
 
 
 class Writer:
@@ -19,6 +18,7 @@ class Writer:
 
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
+        self.seed = seed
         self.rank = self.random.choice([0, 1, 1, 2, 2, 2, 3])
         self.unknown = self.rank > 0 and self.random.random() < 0.45
         self.forms = Forms(self.random, self.rank)
@@ -27,17 +27,27 @@ class Writer:
         self.masks: list[str] = []  # tensors of the shape of x with whole numbers, or true and false
         self.parts: list[str] = []  # what a dot reaches
         self.rows: list[str] = []  # tensors of whole numbers
+        self.made: list[str] = []  # what drawn cases give
+        self.alone: list[Compilation] = []  # the drawn cases in networks of their own
         self.lines: list[str] = []
 
     def text(self) -> str:
         """A network of a few to a dozen lines."""
         self._inputs()
-        for _ in range(self.random.randint(3, 14)):
+        alone = self.seed % 4 == 0
+        for _ in range(self.random.randint(3, 14 if alone else 8)):
             self._line()
+        for at in range(0 if alone else PIECES):
+            self._piece(at)
+            for _ in range(self.random.randint(0, 3)):
+                self._line()
         if self.random.random() < 0.4:
             self.lines += self.forms.head()
         if self.random.random() < 0.2:
             self.lines += self._outputs()
+        if self.made and "output last: relu" not in self.lines:
+            self.lines.append("output flow: identity")
+        self.lines += [f"output {each}" for each in self.made]
         named = dict.fromkeys(name for line in self.lines for name in re.findall(r"\b[A-Z][a-z]+(?=[(\s]|$)", line))
         needed = [each for each in BLOCKS if each.split()[1].partition("(")[0].strip(":") in {*named, "Plain", "Named"}]
         head = [*needed, LET] if named else []
@@ -104,6 +114,10 @@ class Writer:
             if not more and step.startswith(("conv", "linear")):
                 self.layers.append((f"t{len(self.labels)}", step))
             self.lines.append(self._label(step + more))
+            if self.layers and self.forms.chance(0.2):
+                self.lines += self._again(len(self.lines))
+        elif pick < 0.67:
+            self.lines.append(self._label(loose(self.rank + 1, r)))
         elif pick < 0.7:
             self.lines.append(f"{{ {self.forms.step()}; {self.forms.step()} }}")
         elif pick < 0.75:
@@ -117,6 +131,23 @@ class Writer:
             )
         else:
             self.lines.append(self.forms.step())
+
+    def _piece(self, at: int) -> None:
+        """The next target of the library, on tensors made of x or on inputs of its own; the flow is x again behind it."""
+        every = targets()
+        source = "x -> global_avgpool" if self.rank else "x"
+        target = every[((self.seed - self.seed // 4) * PIECES + at) % len(every)]
+        before = self.lines[0]
+        found = piece(target, at, self.random, source, before)
+        if found is not None:
+            ends = self._any() if self.labels else "x"
+            first = 1 + max(n for n, line in enumerate(self.lines) if line.startswith("input "))
+            start = ["x"] * (bool(found.inputs) and first == 1 and "x" not in self.lines)
+            self.lines[first:first] = found.inputs + start
+            self.lines += [*found.lines, ends]
+            self.made += found.gives
+            self.alone.append(found.alone(before))
+            self.labels += found.gives[:1] if target.op not in PARTIAL else []
 
     def _special(self) -> list[str]:
         """Lines that stand for a part of the language more than for an op."""
@@ -297,29 +328,3 @@ class Writer:
         if self.rank:
             forms += self.forms.reshaped(a, b, axis)
         return self._label(choice(forms)) if self.forms.chance(0.7) else choice(forms)
-
-
-def valid(seed: int) -> Compilation | None:
-    """A network that checks: lines with errors are taken out until none is left; None if nothing remains."""
-    text = Writer(seed).text()
-    for _ in range(12):
-        found = compile_text(text, f"generated{seed}.net", fixes=False)
-        errors = [each for each in found.bag if each.severity == "error"]
-        if not errors:
-            return found if found.models and found.model().steps and _has_sizes(found.model()) else None
-        lines = text.splitlines()
-        guilty = {each.span.line for each in errors if each.span is not None}
-        guilty -= {at for at, line in enumerate(lines, 1) if line in ("network N {", "}") or "input x:" in line}
-        if not guilty:
-            return None
-        text = "\n".join(line for at, line in enumerate(lines, 1) if at not in guilty) + "\n"
-    return None
-
-
-def _has_sizes(model: Model) -> bool:
-    """Whether sizes are known for which it runs; some conditions on several unknowns are beyond what can be solved."""
-    predicates = [each.predicate for each in model.requirements]
-    return not symbols_of(model) or bool(examples(predicates, list(model.facts), count=1, symbols=symbols_of(model)))
-
-
-__all__ = ["Coverage", "Writer", "agree", "valid"]

@@ -43,7 +43,7 @@ def _compound(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
         _made(tree.Unary, st.sampled_from(["-", "not"]), inner),
         _made(tree.Choice, inner, inner, inner),
         _made(tree.Call, inner, arguments),
-        _made(tree.Index, inner, _tuples(st.one_of(inner, _made(tree.Slice, bound, optional)), 1)),
+        _made(tree.Index, inner, _tuples(st.one_of(inner, _made(tree.Slice, bound, bound, optional)), 1)),
         _made(tree.Attribute, inner, _NAMES, st.just(_SPAN)),
         _made(tree.List, _tuples(st.one_of(inner, _made(tree.Star, inner)))),
         _made(tree.Comprehension, inner, _tuples(_PLAIN, 1, 2), inner, optional),

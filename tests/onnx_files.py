@@ -44,7 +44,7 @@ def weights_of(model: Model, seed: int = 0) -> dict[str, Any]:
     for weight in model.weights:
         array = random.standard_normal(weight.spec.shape)
         array = np.abs(array) + 0.5 if weight.key.endswith("running_var") else array
-        found[weight.key] = np.asarray(array).astype(kinds[weight.spec.dtype])
+        found[weight.key] = found.get(weight.tied, np.asarray(array).astype(kinds[weight.spec.dtype]))
     return found
 
 

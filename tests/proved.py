@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from math import prod
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
 
 from specc.backends import onnx as onnx_backend
 from specc.backends.onnx_file import write as write_onnx
@@ -65,6 +69,28 @@ def exported(model: Model, module: Any, path: Path) -> Path:
     arrays = {key: value.numpy() for key, value in module.state_dict().items()}
     write_onnx(onnx_backend.lower(model, weights=Arrays(arrays)), path)
     return path
+
+
+def _trilinear(first: list[int], weight: list[int], *_: Any, **__: Any) -> int:
+    """Of nn.Bilinear: each weight once for each row of the inputs."""
+    return 2 * first[0] * prod(weight)
+
+
+_UNCOUNTED = {torch.ops.aten._trilinear: _trilinear}
+
+
+@contextmanager
+def counting() -> Iterator[FlopCounterMode]:
+    """PyTorch's count of what runs inside, all of it: fused kernels, which it does not see into, are put aside."""
+    before = torch._C._get_mkldnn_enabled(), torch.backends.mha.get_fastpath_enabled()
+    torch._C._set_mkldnn_enabled(False)
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False, custom_mapping=_UNCOUNTED) as counter:
+            yield counter
+    finally:
+        torch._C._set_mkldnn_enabled(before[0])
+        torch.backends.mha.set_fastpath_enabled(before[1])
 
 
 def hold(model: Model, *sizes: Mapping[str, int], module: Any = None) -> Any:

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from specc.backends.pytorch import load as load_module
+from specc.catalogue import registry
 from specc.compiler import compile_text
 from specc.data.arrays import Arrays
 from specc.data.images import Images
@@ -22,7 +23,11 @@ from specc.data.shipped import Shipped
 from specc.data.sources import Source
 from specc.data.splits import split
 from specc.data.tables import Table
+from specc.model.report import parameters
+from specc.sizes.dim import evaluate, symbols
 from specc.tools.cli import COMMANDS, main, usage
+from specc.tools.formulas import formula
+from specc.tools.reference import op_page
 from specc.train.runs import Run
 
 ROOT = Path(__file__).parent.parent
@@ -80,6 +85,54 @@ def test_every_page_that_is_linked_is_there():
             if "://" not in link and not (page.parent / link).exists():
                 missing.append(f"{page.name}: {link}")
     assert missing == []
+
+
+# ------------------------------------------------------------------------------------------- the reference of the ops
+@pytest.mark.parametrize("name", registry.names())
+def test_the_formulas_on_a_page_hold_for_numbers(name: str) -> None:
+    """The call on the page with numbers for its names: the shape, parameters and products that the formulas say."""
+    found = formula(name)
+    if found is None:
+        return
+    page = op_page(name)
+    assert f"`{found.call}`" in page
+    inputs = re.findall(r"\b(input|x|y|z)\b", found.call) or ["input"]
+    names = ["input"] if "input" in inputs or len(found.takes) == 1 else ["x", "y", "z"][: len(found.takes)]
+    sizes = (*found.gives.shape, found.parameters, found.macs, *(size for each in found.takes for size in each.shape))
+    every = sorted({each for size in sizes for each in symbols(size)} | set(_open(found.call, name)))
+    checked = 0
+    for large, small in (([12, 8, 16, 24, 20], 2), ([36, 18, 27, 9, 45], 3), ([8, 16, 24, 32, 40], 1)):
+        at = {each: small if each.islower() else large.pop(0) for each in every}
+        call = re.sub(r"(?<![\w.])(\w+)\b(?!=|\()", lambda it, at=at: str(at.get(it[1], it[1])), found.call)
+        taken = [f"{each.dtype} {[evaluate(size, at) for size in each.shape]}" for each in found.takes[: len(names)]]
+        lines = [f"input {one}: {shape.removeprefix('float ')}" for one, shape in zip(names, taken, strict=False)]
+        lines = lines or ["input input: [2, 6, 8]"]
+        text = "network N {\n" + "\n".join([*lines, f"made: {call}", "output made"]) + "\n}\n"
+        made = compile_text(text, fixes=False)
+        if not made.ok:
+            continue  # a condition of the op on its sizes
+        model = made.model()
+        step = next(each for each in model.steps if each.op.name == name)
+        if found.takes:
+            assert model.type(step.outputs[0]).shape == tuple(evaluate(size, at) for size in found.gives.shape), text
+        assert parameters(model) == evaluate(found.parameters, at), text
+        assert step.macs == evaluate(found.macs, at), text
+        checked += 1
+    assert checked, found
+
+
+def _open(call: str, name: str) -> list[str]:
+    """The arguments that stand for any number in a call: `groups` in `groupnorm(groups)`."""
+    kind = registry.op(name)
+    assert kind is not None
+    return [each for each in kind.fields if re.search(rf"[(=, ]{each}\b(?!=)", call)]
+
+
+def test_the_page_of_the_ops_lists_each_once() -> None:
+    page = (ROOT / "docs" / "reference" / "ops.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^- \[(\w+)\]\(#(\w+)\): \S", page, re.M)
+    assert sorted(name for name, _ in listed) == sorted(registry.names())
+    assert [name for name, _ in listed] == re.findall(r"^### (\w+)$", page, re.M)
 
 
 def steps() -> list[list[str]]:
@@ -175,7 +228,15 @@ def _signals(folder: Path) -> None:
     np.savez(folder / "signals.npz", signal=chance.normal(size=(60, 2, 128)).astype(np.float32), kind=kinds)
 
 
-EXAMPLES = {"digits": _digits, "autoencoder": _digits, "houses": _houses, "flowers": _flowers, "signals": _signals}
+def _tuned(folder: Path) -> None:
+    (folder / "runs" / "Digits" / "1").mkdir(parents=True)
+    shapes = {"conv1.weight": (16, 1, 3, 3), "conv1.bias": (16,), "fc.weight": (10, 256), "fc.bias": (10,)}
+    save_file({key: torch.randn(shape) for key, shape in shapes.items()}, folder / "runs/Digits/1/best.safetensors")
+
+
+EXAMPLES = {
+    "digits": _digits, "autoencoder": _digits, "tuned": _tuned, "houses": _houses, "flowers": _flowers, "signals": _signals
+}  # fmt: skip
 
 
 def test_all_examples_are_trained_here():

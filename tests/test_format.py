@@ -72,6 +72,10 @@ def test_formatting_undoes_careless_blanks(name: str) -> None:
         ),
         ("let a = [\n[1, 16],\n[160, 2],\n]", "let a = [\n    [  1, 16],\n    [160,  2],\n]\n"),
         ("", ""),
+        (
+            "let t = [\n[3, 16, true, relu, 'a', 1],\n[5, -6, false, hardswish, \"b c\", 2],\n]\n",
+            'let t = [\n    [3, 16, true,  relu,      "a",   1],\n    [5, -6, false, hardswish, "b c", 2],\n]\n',
+        ),
         ("# alone", "# alone\n"),
         ("\n\n  # a\r\nlet b = 1\r\n", "# a\nlet b = 1\n"),
     ],

@@ -9,6 +9,9 @@ import pytest
 from specc.compiler import Compilation, compile_text
 from specc.model.graph import Model
 from specc.model.report import report
+from specc.syntax.format import format_text
+from specc.text.diagnostics import Bag
+from specc.text.source import Source
 
 
 def compiled(text: str, **options: Any) -> Compilation:
@@ -399,3 +402,21 @@ def test_a_group_with_buffers_is_shared_only_between_equal_shapes() -> None:
     text = "network N { input x: [9]; a: linear(%d); g: a -> { batchnorm; tanh }; x -> g }"
     assert codes(text % 9) == []
     assert codes(text % 1) == ["shared-shape"]
+
+
+def test_comprehensions_with_several_loops() -> None:
+    """The inner loop runs fastest, as in Python; each may have a condition and use the names before it."""
+    text = """let differences(n) = [i - j for i in range(n) if i > 0 for j in range(n) if j != i]
+let rows(n) = [*[k, 2 * k] for k in range(n)]
+
+network N {
+    input x: [4]
+    buffer a: int [4] = differences(3)
+    buffer b: int [4] = rows(2)
+    x * a + b
+}
+"""
+    found = model(text)
+    assert [weight.spec.values for weight in found.weights] == [(1, -1, 2, 1), (0, 0, 1, 2)]
+    assert format_text(Source("n.net", text), Bag()) == text
+    assert codes(text.replace("for j in range(n) if j != i", "for j in i")) == ["not-a-list"]

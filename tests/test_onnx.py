@@ -17,7 +17,7 @@ from onnx_files import DIGITS, NET, exported, model_of, shape_of, weights_of, wr
 
 from specc.backends.onnx import lower
 from specc.backends.onnx_file import write
-from specc.backends.onnx_weights import Arrays, SafetensorsFile, WeightProblem
+from specc.backends.onnx_weights import Arrays, WeightFile, WeightProblem
 from specc.text.diagnostics import SpecError
 
 
@@ -121,9 +121,9 @@ def test_weights_that_are_not_the_models_are_refused() -> None:
     with pytest.raises(WeightProblem) as caught:
         lower(model, weights=Arrays(arrays, "w.safetensors"))
     message = caught.value.message
-    assert "hidden.0.weight is missing (there is hidden.0.weigth)" in message
-    assert "hidden.0.weigth is not a weight of Digits" in message
-    assert "y.bias is [4], the spec says [3]" in message
+    assert "`hidden.0.weight` [8, 4] is missing; the file has `hidden.0.weigth` [8, 4]" in message
+    assert "`hidden.0.weigth` [8, 4] is in the file and not in the network" in message
+    assert "`y.bias` is [4] in the file, [3] in the network" in message
 
 
 def test_safetensors_are_read_as_they_are_and_widened(tmp_path: Path) -> None:
@@ -139,7 +139,7 @@ def test_safetensors_are_read_as_they_are_and_widened(tmp_path: Path) -> None:
         "empty": torch.zeros(0, 2),
     }
     save_file(tensors, tmp_path / "w.safetensors")
-    source = SafetensorsFile(tmp_path / "w.safetensors")
+    source = WeightFile(tmp_path / "w.safetensors")
     assert set(source.keys()) == tensors.keys()
     for key, tensor in tensors.items():
         wide = tensor.float() if tensor.is_floating_point() else tensor.long()
@@ -155,9 +155,9 @@ def test_a_damaged_safetensors_file_is_refused(tmp_path: Path, data: bytes) -> N
     path = tmp_path / "w.safetensors"
     path.write_bytes(data)
     with pytest.raises(WeightProblem, match="is not a safetensors file"):
-        SafetensorsFile(path)
-    with pytest.raises(WeightProblem, match="cannot read"):
-        SafetensorsFile(tmp_path / "none.safetensors")
+        WeightFile(path)
+    with pytest.raises(WeightProblem, match="there is no file"):
+        WeightFile(tmp_path / "none.safetensors")
 
 
 def test_the_bytes_are_the_same_every_time(tmp_path: Path) -> None:
@@ -197,10 +197,10 @@ from pathlib import Path
 from specc.compiler import compile_text
 from specc.backends.onnx import lower
 from specc.backends.onnx_file import write
-from specc.backends.onnx_weights import SafetensorsFile
+from specc.backends.onnx_weights import WeightFile
 model = compile_text(Path(sys.argv[1]).read_text()).model()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-write(lower(model, weights=SafetensorsFile(sys.argv[2])), sys.argv[3])
+write(lower(model, weights=WeightFile(sys.argv[2])), sys.argv[3])
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 print([name for name in ("numpy", "torch", "onnx", "onnxruntime", "safetensors") if name in sys.modules])
 """

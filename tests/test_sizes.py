@@ -580,3 +580,25 @@ def test_mixed_strides_agree_with_z3() -> None:
     (condition,) = admissible(asked)
     claim = z3.Or(*[h == n for n in range(1, 40) if described(condition, n)])
     assert prove_with_z3(asked, claim, h)
+
+
+def test_never_negative_is_never_wrong_and_sees_floors() -> None:
+    """Against brute force on random sums of products of floors; and on what networks ask."""
+    from specc.sizes.relax import never_negative
+
+    draw, seen = random.Random(4), 0
+    H, W = symbol("H"), symbol("W")
+    for _ in range(400):
+        least = {"H": draw.randint(1, 9), "W": draw.randint(1, 9)}
+        size: Size = draw.randint(-40, 40)
+        for _ in range(draw.randint(1, 4)):
+            factors = [(each + draw.randint(-3, 9)) // draw.randint(1, 5) for each in draw.choices([H, W], k=2)]
+            size = size + draw.randint(-4, 9) * product(factors[: draw.randint(1, 2)])
+        places = [{"H": h, "W": w} for h in range(least["H"], 30) for w in range(least["W"], 30)]
+        if never_negative(size, least):
+            seen += 1
+            assert all(evaluate(size, place) >= 0 for place in places), (size, least)
+    assert seen > 60
+    assert never_negative(1024 * H * W - 256 * H * W - 1024 * (H // 2) * (W // 2), {})
+    assert not never_negative(H - 5, {"H": 4})
+    assert never_negative(H - 5, {"H": 5})

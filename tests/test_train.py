@@ -79,6 +79,7 @@ def test_a_run_leaves_all_that_belongs_into_its_folder(tmp_path: Path):
             "last",
             "report.html",
             "log.txt",
+            "split.csv",
         ]
     )
     rows = read_rows(run.folder / "metrics.csv")
@@ -382,7 +383,7 @@ def test_weights_to_start_from(tmp_path: Path):
     assert torch.equal(kept["body.weight"], given["weight"])
     assert torch.equal(kept["body.bias"], given["bias"])
     save_file({"weight": given["weight"]}, tmp_path / "body.safetensors")
-    with pytest.raises(TrainProblem, match=r"has no `body.bias`"):
+    with pytest.raises(TrainProblem, match=r"`body.bias` \[5\] is missing"):
         go(tmp_path, 'data digits; loss cross_entropy; weights "body.safetensors", into=body', network)
     run = go(
         tmp_path,

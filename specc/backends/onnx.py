@@ -72,29 +72,30 @@ def lower(
     for port in ports:
         builder.reserve(port.name)
     sizes = Sizes(builder)
-    for step in _needed(model, ports):
-        _lower_step(builder, sizes, step, env)
+    steps, wanted = _needed(model, ports)
+    for step in steps:
+        _lower_step(builder, sizes, step, env, wanted)
     ends = _ends(builder, ports, env)
     nodes = _alive(builder, ends)
     return _frozen(builder, nodes, ends, env, model, weights, metadata or {})
 
 
 # ------------------------------------------------------------------------------------------------------- the steps
-def _needed(model: Model, ports: Sequence[Port]) -> list[Step]:
-    """The steps that the outputs depend on, in order."""
+def _needed(model: Model, ports: Sequence[Port]) -> tuple[list[Step], set[ValueId]]:
+    """The steps that the outputs depend on, in order, and the tensors."""
     wanted = {port.value for port in ports}
     found = []
     for step in reversed(model.steps):
         if wanted.intersection(step.outputs):
             wanted.update(step.inputs)
             found.append(step)
-    return found[::-1]
+    return found[::-1], wanted
 
 
-def _lower_step(builder: Builder, sizes: Sizes, step: Step, env: dict[ValueId, Tensor]) -> None:
+def _lower_step(builder: Builder, sizes: Sizes, step: Step, env: dict[ValueId, Tensor], wanted: set[ValueId]) -> None:
     pairs = [(port, _value(builder, value, env, step)) for port, value in zip(step.ports, step.inputs, strict=True)]
     given = {port: tensor for port, tensor in pairs if port == "weight"}
-    graph = StepGraph(builder, step, given, sizes)
+    graph = StepGraph(builder, step, given, sizes, wanted)
     try:
         pairs = _with_batch(builder, sizes, graph, step, pairs)
         named: Any = {port: tensor for port, tensor in pairs if port and port != "weight"}
@@ -106,7 +107,7 @@ def _lower_step(builder: Builder, sizes: Sizes, step: Step, env: dict[ValueId, T
     except UnknownSize as error:
         raise _refusal(step, f"`{step.op.name}` needs {error}", "bind the size with --size") from error
     outputs: Any = made if isinstance(made, tuple) else (made,)
-    if len(outputs) < len(step.outputs):
+    if len(outputs) < len(graph.types):
         raise _refusal(step, f"`{step.op.name}` has no ONNX form for all of its {len(step.outputs)} outputs")
     for value, tensor in zip(step.outputs, outputs, strict=False):
         env[value] = tensor
@@ -119,8 +120,16 @@ def _value(builder: Builder, value: ValueId, env: dict[ValueId, Tensor], step: S
         known = builder.model.values[value]
         if not known.key:
             raise _refusal(step, f"`{step.op.name}` needs an input that exists only in training")
-        env[value] = builder.weight(known.key)
+        env[value] = _in_shape(builder, builder.weight(known.key), builder.model.type(value))
     return env[value]
+
+
+def _in_shape(builder: Builder, weight: Tensor, wanted: TensorType) -> Tensor:
+    """A declared weight as the spec uses it, where `stored=` gives it another shape in the state-dict."""
+    if weight.type.shape == wanted.shape:
+        return weight
+    shape = builder.constant([size if isinstance(size, int) else -1 for size in wanted.shape], "int")
+    return builder.node("Reshape", f"{weight.name}/Reshape", (weight, shape), (wanted,)).outputs[0]
 
 
 def _with_batch(

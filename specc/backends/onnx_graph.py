@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from specc.backends.onnx_proto import Constant, OnnxNode, TensorInfo
 from specc.catalogue.op import Dtype, TensorType, WeightSpec
-from specc.model.graph import Model, Step
+from specc.model.graph import Model, Step, ValueId
 from specc.sizes.dim import Size, text
+from specc.sizes.simplify import Simplifier
 
 if TYPE_CHECKING:
     from specc.catalogue.lowering import OnnxValue
 
+Types = TensorType | tuple[TensorType, ...] | None  # of all outputs of a node, or of each
 _FORMATS: dict[Dtype, str] = {"float": "f", "int": "q", "bool": "?"}
 
 
@@ -65,6 +67,14 @@ class WeightUse:
     compute: Any = None
 
 
+def _fresh(name: str, *taken: Container[str]) -> str:
+    found, at = name, 0
+    while any(found in each for each in taken):
+        at += 1
+        found = f"{name}_{at}"
+    return found
+
+
 @dataclass(slots=True, eq=False)
 class Builder:
     """The graph under construction."""
@@ -73,11 +83,12 @@ class Builder:
     nodes: list[Node] = field(default_factory=list)
     inputs: list[Tensor] = field(default_factory=list)
     weights: dict[str, WeightUse] = field(default_factory=dict)
+    shared: dict[object, Any] = field(default_factory=dict)
     _tensors: dict[str, Tensor] = field(default_factory=dict)
     _weights: dict[str, Tensor] = field(default_factory=dict)
     _constants: dict[tuple[str, tuple[int, ...], bytes], Tensor] = field(default_factory=dict)
     _keys: dict[str, Any] = field(default_factory=dict)
-    _titles: set[str] = field(default_factory=set)
+    _node_names: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self._keys = {weight.key: weight for weight in self.model.weights}
@@ -131,7 +142,8 @@ class Builder:
     ) -> Node:
         """Add a node with an output of each type; names are made unique."""
         given = {key: value for key, value in attributes.items() if value is not None}
-        name = self.unique(name)
+        name = _fresh(name, self._tensors, self._keys, self._node_names)
+        self._node_names.add(name)
         made = Node(kind, name, inputs, given)
         names = [name, *(f"{name}:{at}" for at in range(1, len(types)))]
         made.outputs = tuple(self._keep(Tensor(n, t, "node", made)) for n, t in zip(names, types, strict=True))
@@ -140,8 +152,8 @@ class Builder:
 
     def title(self, node: Node, path: str) -> None:
         """Name a node after its step; a path that two steps have goes to the first."""
-        if path not in self._titles:
-            self._titles.add(path)
+        if path not in self._node_names:
+            self._node_names.add(path)
             node.name = path
 
     def rename(self, tensor: Tensor, name: str) -> None:
@@ -151,12 +163,7 @@ class Builder:
 
     def unique(self, name: str) -> str:
         """The name, or with the least number behind it that makes it new."""
-        if name not in self._tensors and name not in self._keys:
-            return name
-        at = 1
-        while f"{name}_{at}" in self._tensors or f"{name}_{at}" in self._keys:
-            at += 1
-        return f"{name}_{at}"
+        return _fresh(name, self._tensors, self._keys)
 
     def find(self, value: OnnxValue | str) -> Tensor | None:
         """The tensor that an op means: itself, one by its name, None for ""."""
@@ -176,47 +183,66 @@ class Builder:
 class StepGraph:
     """What an op is handed to add its nodes: the OnnxGraph of one step."""
 
-    def __init__(self, builder: Builder, step: Step, given: Mapping[str, Tensor], sizes: Any) -> None:
+    def __init__(
+        self, builder: Builder, step: Step, given: Mapping[str, Tensor], sizes: Any, wanted: Container[ValueId]
+    ) -> None:
         self._builder = builder
         self._step = step
         self._given = given
         self._sizes = sizes
+        self._wanted = wanted
         self.nodes: list[Node] = []
 
     @property
     def types(self) -> tuple[TensorType, ...]:
-        return tuple(self._builder.model.type(value) for value in self._step.outputs)
+        outputs = self._step.outputs
+        if self._step.op.further and not any(value in self._wanted for value in outputs[1:]):
+            outputs = outputs[:1]
+        return tuple(self._builder.model.type(value) for value in outputs)
 
     def weight(self, name: str) -> Tensor:
         if name in self._given:
             return self._given[name]
         return self._builder.weight(self._module().key(name))
 
-    def node(
-        self, kind: str, *x: OnnxValue | str, type: TensorType | None = None, outputs: int = 1, **attributes: Any
-    ) -> Any:
+    def node(self, kind: str, *x: OnnxValue | str, type: Types = None, outputs: int = 1, **attributes: Any) -> Any:
         types = self._types_of(type, outputs)
         inputs = tuple(self._builder.find(each) for each in x)
         if kind == "Identity" and inputs[0] and inputs[0].type.batched == types[0].batched:
             return inputs[0]
         made = self._builder.node(kind, f"{self._step.path}/{kind}", inputs, types, **attributes)
         self.nodes.append(made)
-        return made.outputs if outputs > 1 else made.outputs[0]
+        return made.outputs if len(types) > 1 else made.outputs[0]
+
+    def maker(self, x: OnnxValue) -> tuple[str, tuple[OnnxValue, ...]]:
+        found = self._builder.find(x)
+        node = found.maker if found is not None else None
+        return (node.kind, tuple(each for each in node.inputs if each)) if node is not None else ("", ())
+
+    def equal(self, one: Size, other: Size) -> bool:
+        return one == other or Simplifier(self._builder.model.conditions)(one - other) == 0
 
     def constant(self, value: Any, dtype: str = "float") -> Tensor:
         kinds: dict[str, Dtype] = {"float": "float", "int": "int", "bool": "bool"}
         return self._builder.constant(value, kinds[dtype])
 
-    def shape(self, *sizes: Size) -> Tensor:
-        found: Tensor = self._sizes.shape(sizes, batched=self.types[0].batched)
+    def shape(self, *sizes: Size, batch: bool = True) -> Tensor:
+        found: Tensor = self._sizes.shape(sizes, batched=batch and self.types[0].batched)
         return found
+
+    def once(self, key: object, make: Callable[[], Any]) -> Any:
+        if key not in self._builder.shared:
+            self._builder.shared[key] = make()
+        return self._builder.shared[key]
 
     def new_weight(self, name: str, spec: WeightSpec, compute: Any) -> Tensor:
         module = self._module()
         sources = {each: module.key(each) for each in module.weights}
         return self._builder.computed(module.key(name), spec, sources, compute)
 
-    def _types_of(self, type: TensorType | None, outputs: int) -> tuple[TensorType, ...]:
+    def _types_of(self, type: Types, outputs: int) -> tuple[TensorType, ...]:
+        if isinstance(type, tuple):
+            return type
         if type is not None:
             return (type,) * outputs
         own = self.types

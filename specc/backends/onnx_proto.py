@@ -14,7 +14,7 @@ from specc.catalogue.op import Dtype
 from specc.catalogue.setting import OPSET
 
 IR_VERSION: Final = 10
-TYPES: Final[dict[Dtype, int]] = {"float": 1, "int": 7, "bool": 9}
+TYPES: Final[dict[str, int]] = {"float": 1, "int": 7, "bool": 9, "int32": 6}  # int32 only between nodes
 ITEM_BYTES: Final[dict[Dtype, int]] = {"float": 4, "int": 8, "bool": 1}
 METADATA_FIELD: Final = 14
 

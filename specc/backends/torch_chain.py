@@ -119,6 +119,8 @@ class _Probe:
     def __init__(self, plan: Plan, step: Step) -> None:
         self.module = _MODULE
         self.types = tuple(plan.model.type(each) for each in step.outputs[:1])
+        self.device: Expression | None = None
+        self.placed = True
 
     def run(self, *x: object) -> Expression:
         from specc.code.nodes import call

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from specc.backends.torch_chain import Chains
-from specc.backends.torch_forward import Flow, declared_in
+from specc.backends.torch_forward import Flow, declared_in, step_hint
 from specc.backends.torch_home import CannotPrint, Home, Tree, Word, words_in
 from specc.backends.torch_lines import Line, Naming, nested
 from specc.backends.torch_names import RESERVED_CLASSES, camel, plain, unused
@@ -68,7 +68,12 @@ class Writer:
 
     def __post_init__(self) -> None:
         self.tree = Tree(self.plan)
-        self.labels = {self.plan.seen(each.id): each.name for each in self.plan.model.values if each.name}
+        self.labels = {
+            output: f"{step_hint(step)}_{name}"
+            for step in self.plan.model.steps
+            for output, name in zip(step.outputs[1:], step.op.further, strict=False)
+        }
+        self.labels |= {self.plan.seen(each.id): each.name for each in self.plan.model.values if each.name}
         self.tied = [each for each in self.plan.model.weights if each.tied]
         self.chains = Chains(self.plan, self.tree)
         self._taken = {self.root_name, *RESERVED_CLASSES, *brought_along()}
@@ -203,8 +208,10 @@ class Writer:
             parts = [self._must(each, home) for each in self.chains.modules(frame)]
             return (dotted("nn.Sequential"),), constructor([super_init(*repeated(parts))])
         frames = self.plan.frames[id(module)]
-        if frame.definition is None:
-            frame = max(frames, key=self._distinct)
+        clearest = max(frames, key=self._distinct)
+        if self._distinct(clearest) > self._distinct(frame):
+            home = home if frame.definition is None else block_home(self.plan, self.tree, clearest)
+            frame = clearest
         forward = self.forward(frame, home)
         for each in frames:
             self._same(frame, each, home, forward)
@@ -271,14 +278,10 @@ class Writer:
     def _parameters(self, frame: Frame, inputs: Iterable[ValueId]) -> dict[ValueId, str]:
         found: dict[ValueId, str] = {}
         for each in inputs:
-            if frame.inputs and each == frame.inputs[0]:
-                found[each] = "x"
-                continue
             at = frame.inputs.index(each) if each in frame.inputs else -1
-            tensors = (
-                [one.name for one in frame.definition.parameters if one.type == "tensor"] if frame.definition else []
-            )
-            name = tensors[at - 1] if 0 < at <= len(tensors) else self.plan.model.values[each].name
+            name = self.plan.model.values[each].name if at < 0 else "x"
+            if at >= 0 and frame.names:
+                name = frame.names[at]
             found[each] = unused(name if plain(name) and name != "self" else "y", found.values())
         return found
 

@@ -49,6 +49,8 @@ class Flow:
         """The lines of the whole body."""
         self.known.update(self.plan.crossing(frame).inputs)
         self._items(frame)
+        if all(each.training for each in self.lines):  # then it is the caller that asks whether this is training
+            self.lines = [replace(each, training=False) for each in self.lines]
         return listed(self.lines, self.lists)
 
     def _items(self, frame: Frame) -> None:
@@ -153,7 +155,8 @@ class StepLine:
         operands = self._operands()
         ordered, named = by_port(self.step, operands)
         module = self.step.module
-        if numbered and module is not None and not module.weights and self.home.stands(module):
+        one = len(self.types) == 1  # a module gives no further outputs
+        if numbered and one and module is not None and not module.weights and self.home.stands(module):
             return self.run(*ordered)
         return op.torch(self, *ordered, **named)
 
@@ -165,9 +168,18 @@ class StepLine:
         return [each if each.type.batched else _expanded(each, batched[0]) for each in found]
 
     @property
+    def placed(self) -> bool:
+        return self.step.module is not None
+
+    @property
     def module(self) -> Expression:
         assert self.step.module is not None
         return self.home.access(self.step.module)
+
+    @property
+    def device(self) -> Expression | None:
+        there = self.flow.known - self.flow.plan.training
+        return Attribute(Name(temporary(max(there))), "device") if there else None
 
     def run(self, *x: Any) -> Expression:
         return call(self.module, *x)

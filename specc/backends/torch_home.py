@@ -152,7 +152,7 @@ class Home:
         path, _, name = found.key.rpartition(".")
         stored = self.tree.paths[path].weights[name].shape
         shape = self.trace.type(tensor).shape
-        return node if tuple(stored) == tuple(shape) else method(node, "reshape", *shape)
+        return node if tuple(stored) == tuple(shape) else method(node, "reshape", *(shape or ((),)))
 
     def stands(self, module: Module) -> bool:
         """Whether it is a module in the code whatever the forward looks like."""

@@ -9,11 +9,13 @@ from typing import Any
 
 from specc.backends.torch_names import RESERVED_TENSORS, unused, variable
 from specc.backends.torch_nodes import names, put_in_place, replaced, times, width
+from specc.backends.torch_support import brought_along
 from specc.code.nodes import Binary, Call, Expression, List, ListOf, Name
 from specc.model.graph import ValueId
 
 LONG = 60  # what is nested is not longer than this
 DEEP = 3
+_ANY = Name("_v00")  # what a tensor counts for, so that equal bodies are nested alike
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,7 @@ def _joined(before: Line, line: Line, uses: Mapping[str, int]) -> Line | None:
     if operands.count(name) != 1 or uses[name] != 1 or not _welcome(before, line, operands):
         return None
     node = replaced(line.node, {name: before.node})
-    if width(node) > LONG:
+    if width(replaced(node, dict.fromkeys(names_of_tensors(node), _ANY))) > LONG:
         return None
     return replace(line, node=node, eased=before.eased, depth=before.depth + line.depth)
 
@@ -125,18 +127,18 @@ class Naming:
                     continue
                 name = variable(self._label(target, line))
                 if name and name not in FLOWING and self._stays(target, at):
-                    self.names[target] = unused(name, self.taken | RESERVED_TENSORS)
+                    self.names[target] = unused(name, self.taken | RESERVED_TENSORS | brought_along())
                 else:
                     self.names[target] = self._flowing(at, target)
                 self.taken.add(self.names[target])
         return {temporary(each): Name(name) for each, name in self.names.items()}
 
     def _label(self, target: ValueId, line: Line) -> str:
-        return (
-            (line.hint or self.labels.get(target, ""))
-            if len(line.targets) == 1
-            else self.labels.get(target, "") or line.hint
-        )
+        """Its name in the spec; what comes out of the function may have that of the place where it is called."""
+        label = self.labels.get(target, "")
+        if len(line.targets) == 1 and (target in self.results or not variable(label)):
+            return line.hint or label
+        return label or line.hint
 
     def _stays(self, target: ValueId, at: int) -> bool:
         """Whether it is needed after the line that follows, or stands beside others."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from specc.model.graph import Declared, Frame, Model, Module, Port, Step, ValueId
 from specc.sizes.dim import Dim
+from specc.sizes.express import told, unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,8 @@ def plan(model: Model) -> Plan:
     found = Plan(model)
     for port in model.outputs:
         _find_head(found, port)
+    while _keep_heads_of_shared_bodies(found):
+        pass
     _find_uses(found)
     _Borders(found).work_out()
     return found
@@ -110,6 +113,24 @@ def _find_head(plan: Plan, port: Port) -> None:
     if not users:
         plan.left_out.add(step.index)
         plan.instead[port.value] = step.inputs[0]
+
+
+def _keep_heads_of_shared_bodies(plan: Plan) -> bool:
+    """A body that is used more than once leaves its head out at every use or at none; whether any was put back."""
+    uses: dict[int, list[Frame]] = {}
+    waiting = [plan.model.root] if plan.left_out else []
+    while waiting:
+        frame = waiting.pop()
+        uses.setdefault(id(frame.module), []).append(frame)
+        waiting += [item for item in frame.items if isinstance(item, Frame)]
+    before = len(plan.left_out)
+    for frames in uses.values():
+        for alike in zip(*map(steps_of, frames), strict=False):
+            if not all(each.index in plan.left_out for each in alike):
+                plan.left_out -= {each.index for each in alike}
+                for each in alike:
+                    plan.instead.pop(each.outputs[0], None)
+    return len(plan.left_out) < before
 
 
 def _find_uses(plan: Plan) -> None:
@@ -221,10 +242,30 @@ class _Borders:
 
     def _step(self, step: Step, inside: tuple[Frame, ...]) -> None:
         live = not self.plan.needed.isdisjoint(step.outputs)
-        for value in step.inputs if live else ():
+        for value in (*step.inputs, *self._beside(step, inside)) if live else ():
             self._use(self.plan.seen(value), inside)
         for value in step.outputs:
             self.made[value] = inside
+
+    def _beside(self, step: Step, inside: tuple[Frame, ...]) -> tuple[ValueId, ...]:
+        """The tensors outside its body that tell sizes which the step names, or, without inputs, its sizes and device."""
+        model = self.plan.model
+        if step.inputs:
+            named = unknown(step.op.__dict__.values())
+            if not named or self._told(named, [*step.inputs, *_at_hand(inside[-1], self.made)]):
+                return ()
+        else:
+            named = {size for value in step.outputs for size in model.type(value).shape if isinstance(size, Dim)}
+        for frame in reversed(inside):
+            given = frame.inputs or tuple(port.value for port in model.inputs if frame is model.root)
+            if given and self._told(named, given):
+                return given
+            if step.inputs and frame.module.kind == "block":  # what is outside is a parameter's to bring
+                break
+        return ()
+
+    def _told(self, sizes: Iterable[Dim], values: Iterable[ValueId]) -> bool:
+        return told(sizes, (size for value in values for size in self.plan.model.type(value).shape))
 
     def _use(self, value: ValueId, inside: tuple[Frame, ...]) -> None:
         maker = self.made[value] if value in self.made else self._holder(value, inside)
@@ -261,6 +302,13 @@ class _Borders:
         return [*results, *(each for each in self.outputs[id(frame)] if each not in results)]
 
 
+def _at_hand(frame: Frame, made: Container[ValueId]) -> Iterator[ValueId]:
+    """The tensors that flow into a body, and those that its lines have made so far."""
+    yield from frame.inputs
+    for item in frame.items:
+        yield from (each for each in item.outputs if each in made) if isinstance(item, Step) else ()
+
+
 def _holds(module: Module, key: str) -> bool:
     return not module.path or key.startswith(module.path + ".")
 
@@ -276,13 +324,20 @@ def _by_place(frames: list[Frame], found: list[list[ValueId]]) -> list[list[Valu
     union: dict[Any, None] = {}
     for place, values in zip(places, found, strict=True):
         union.update((place.get(value, value), None) for value in values)
+    ordered = sorted(
+        union, key=lambda where: where[1] if isinstance(where, tuple) and where[0] == "input" else len(union)
+    )
     ways = [{where: value for value, where in place.items()} for place in places]
-    return [[way.get(where, where) for where in union] for way in ways]
+    for way, frame in zip(ways, frames, strict=True):  # one tensor may be handed in twice
+        way.update((("input", at), value) for at, value in enumerate(frame.inputs))
+    return [[way.get(where, where) for where in ordered] for way in ways]
 
 
 def _places(frame: Frame) -> dict[ValueId, Any]:
     """Where a tensor arises in a body, the same for each use of it."""
-    found: dict[ValueId, Any] = {value: ("input", at) for at, value in enumerate(frame.inputs)}
+    found: dict[ValueId, Any] = {}
+    for at, value in enumerate(frame.inputs):
+        found.setdefault(value, ("input", at))
 
     def visit(inner: Frame, path: tuple[int, ...]) -> None:
         for at, item in enumerate(inner.items):

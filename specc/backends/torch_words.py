@@ -63,7 +63,7 @@ def incoming(plan: Plan, frame: Frame) -> Places:
     """Names for the channels or features of the tensors that flow into a block: which tensor, which axis."""
     taken = {*frame.given, *(each.name for each in frame.module.children), *frame.module.weights}
     found: dict[str, tuple[ValueId, int]] = {}
-    tensors = [each.name for each in frame.definition.parameters if each.type == "tensor"] if frame.definition else []
+    tensors = frame.names[1:] if frame.definition else ()
     for name, tensor in zip(["in", *tensors], dict.fromkeys(frame.inputs), strict=False):
         for ending, axis in _axes(plan.model.type(tensor)):
             found[unused(f"{name}_{ending}", [*taken, *found])] = (tensor, axis)

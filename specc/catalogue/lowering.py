@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from specc.catalogue.op import TensorType, WeightSpec
@@ -24,12 +25,20 @@ class TorchContext(Protocol):
     """One step in `forward`."""
 
     @property
+    def placed(self) -> bool:
+        """Whether the step has a module: it is a line of its own and not part of an expression such as `x + f(y)`."""
+
+    @property
     def module(self) -> Expression:
         """The step's module, `self.conv1`; only for ops whose `module` is not None."""
 
     @property
     def types(self) -> tuple[TensorType, ...]:
-        """The types of the outputs."""
+        """The types of the outputs; without the further ones where nothing needs any of them."""
+
+    @property
+    def device(self) -> Expression | None:
+        """Where a tensor that comes from no input is made: where the others are, `x.device`."""
 
     def run(self, *x: TorchValue | Expression) -> Expression:
         """The module called on these inputs."""
@@ -66,27 +75,42 @@ class OnnxGraph(Protocol):
 
     @property
     def types(self) -> tuple[TensorType, ...]:
-        """The types of the step's outputs."""
+        """The types of the step's outputs; without the further ones where nothing needs any of them."""
 
     def weight(self, name: str) -> OnnxValue:
         """An initialiser: the step's weight of that name in the state-dict."""
 
     def node(
-        self, kind: str, *x: OnnxValue | str, type: TensorType | None = None, outputs: int = 1, **attributes: Any
+        self,
+        kind: str,
+        *x: OnnxValue | str,
+        type: TensorType | tuple[TensorType, ...] | None = None,
+        outputs: int = 1,
+        **attributes: Any,
     ) -> Any:
         """Add a node and give its output (a tuple where `outputs` > 1).
 
-        `type` is the type of the output where it is not the step's own output; "" is an input left out.
+        `type` is the type of the output where it is not the step's own output, or a tuple with the type of each of
+        several; "" is an input left out.
         """
+
+    def maker(self, x: OnnxValue) -> tuple[str, tuple[OnnxValue, ...]]:
+        """The kind and the inputs of the node that a tensor comes from; "" if it comes from none."""
+
+    def equal(self, one: Size, other: Size) -> bool:
+        """Whether two sizes are found to be equal for all sizes that the network takes."""
 
     def constant(self, value: Any, dtype: str = "float") -> OnnxValue:
         """A constant from nested Python numbers; equal ones are stored once. dtype is float, int or bool."""
 
-    def shape(self, *sizes: Any) -> OnnxValue:
-        """A 1-D int64 tensor of these sizes with the batch in front where the step's output has one.
+    def shape(self, *sizes: Any, batch: bool = True) -> OnnxValue:
+        """A 1-D int64 tensor of these sizes, if `batch` with the batch in front where the step's output has one.
 
         Unknown sizes are computed in the graph from the inputs' run-time shapes.
         """
+
+    def once(self, key: object, make: Callable[[], Any]) -> Any:
+        """What `make` gives, made by the first step that asks for this key: only of sizes, never of a step's tensors."""
 
     def new_weight(self, name: str, spec: WeightSpec, compute: Any) -> OnnxValue:
         """An initialiser computed from the step's weights when they are written (a dense kernel from a compact one)."""

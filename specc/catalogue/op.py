@@ -101,6 +101,7 @@ class Op(Entry):
 
     takes: ClassVar[str] = "*"
     inputs: ClassVar[tuple[int, int | None]] = (1, 1)
+    tensors_last: ClassVar[bool] = False  # its tensors stand behind its other arguments
     further: ClassVar[tuple[str, ...]] = ()  # names of outputs after the first: `pool.indices`
     operator: ClassVar[str] = ""
     value: ClassVar[Callable[..., Any] | None] = None  # the same function on plain numbers
@@ -113,6 +114,10 @@ class Op(Entry):
     moves: ClassVar[bool] = False  # gives its input's numbers as they are, only in another place or shape
     undone: ClassVar[bool] = False  # as a head, its logits are its input
     dtypes: ClassVar[tuple[Dtype, ...]] = ("float",)  # element types its inputs may have
+
+    def tensors(self) -> tuple[int, int | None]:
+        """The least and greatest number of tensors by position, for ops where the arguments say that."""
+        return self.inputs
 
     def gives(self, *x: TensorType, **named: TensorType) -> TensorType | tuple[TensorType, ...]:
         """The output's type; raises Misfit. Called once all rules were found not to be refuted."""
@@ -140,7 +145,11 @@ class Op(Entry):
 
     def torch(self, t: TorchContext, *x: TorchValue, **named: TorchValue) -> Expression:
         """The expression in `forward`: by default the module called on the inputs."""
-        return t.run(*x)
+        return t.run(*x) if t.placed else self.inline(t, *x)
+
+    def inline(self, t: TorchContext, *x: TorchValue) -> Expression:
+        """The same where it has no module, because it stands inside an expression: `x + dropout(y)`."""
+        raise NotImplementedError(f"{type(self).__name__} has no form without a module")
 
     def onnx(self, g: OnnxGraph, *x: OnnxValue, **named: OnnxValue) -> OnnxValue | tuple[OnnxValue, ...]:
         """The nodes of this op, added to the graph; its weights are `g.weight("weight")`."""

@@ -7,9 +7,9 @@ from functools import reduce
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
-from specc.catalogue.op import TensorType
 from specc.code.nodes import Attribute, Expression, Literal, Name, binary, index, value
 from specc.sizes.dim import Dim, Size, product, symbol
+from specc.sizes.express import express
 from specc.text.record import Record, changed
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def read(t: TorchContext, size: Size, x: Sequence[TorchValue]) -> Expression | N
         return found
     unknowns = {name: _axis(t, symbol(name), x) for name in sorted(size.symbols)}
     if None in unknowns.values():
-        return _merged(t, size, x) or _scaled(t, size, x)
+        return _merged(t, size, x) or _scaled(t, size, x) or _expressed(t, size, x)
     known = {name: node for name, node in unknowns.items() if node is not None}
     return _fill(value(size), known) if len(known) == len(unknowns) else None
 
@@ -67,6 +67,17 @@ def _scaled(t: TorchContext, size: Dim, x: Sequence[TorchValue]) -> Expression |
     return None
 
 
+def _expressed(t: TorchContext, size: Dim, x: Sequence[TorchValue]) -> Expression | None:
+    """The size as any formula of axes: `(x.shape[1] + 1) // 2`, where the size is `(H + 4)//8` and the axis `H//4`."""
+    axes = [(each, at, known) for each in x for at, known in enumerate(each.type.shape) if isinstance(known, Dim)]
+    found = express(size, {f"axis{number}": known for number, (_, _, known) in enumerate(axes)})
+    if found is None:
+        return None
+    nodes = {f"axis{number}": t.size(each, at) for number, (each, at, _) in enumerate(axes)}
+    filled: Expression = _fill(value(found), nodes)
+    return filled
+
+
 def _fill(node: Any, known: dict[str, Expression]) -> Any:
     """The expression with names replaced."""
     if isinstance(node, Name):
@@ -84,7 +95,8 @@ def new_shape(t: TorchContext, x: TorchValue, shape: Sequence[Size]) -> list[Exp
     if len(unknown) == 1:
         batch = [index(Attribute(x.node, "shape"), 0)] if x.type.batched else []
         return [*batch, *(Literal(-1) if at in unknown else value(size) for at, size in enumerate(shape))]
-    return [*([Literal(-1)] if x.type.batched else []), *(formula(t, size, x) for size in shape)]
+    found = [*([Literal(-1)] if x.type.batched else []), *(formula(t, size, x) for size in shape)]
+    return found or [value(())]
 
 
 def new_shape_onnx(g: OnnxGraph, x: OnnxValue, shape: Sequence[Size]) -> OnnxValue:
@@ -100,9 +112,4 @@ def sizes_onnx(g: OnnxGraph, sizes: Sequence[Size]) -> OnnxValue:
     """A tensor of these sizes, without the batch."""
     if not any(isinstance(size, Dim) for size in sizes):
         return g.constant([*sizes], "int")
-    whole = g.shape(*sizes)
-    if not g.types[0].batched:
-        return whole
-    start, end, axis = (g.constant([each], "int") for each in (1, END, 0))
-    found: OnnxValue = g.node("Slice", whole, start, end, axis, type=TensorType((len(sizes),), "int", batched=False))
-    return found
+    return g.shape(*sizes, batch=False)

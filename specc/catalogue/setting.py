@@ -15,6 +15,7 @@ from specc.catalogue.arguments import TEXT, KeywordOnly, Kind, TensorArgument, c
 from specc.catalogue.entry import Entry, Misfit
 from specc.catalogue.op import TensorType
 from specc.code.nodes import Expression
+from specc.sizes.dim import Size
 
 OPSET = 21  # of the ONNX that is written; onnxruntime loads it, and newer ones only later
 
@@ -29,6 +30,7 @@ Interval = Annotated[tuple[float, float], Kind("a list of two numbers", items(re
 Names = Annotated[tuple[str, ...], Kind("a list of texts", items(TEXT, 1))]
 
 Shape = tuple[int | None, ...]
+PER_CLASS = ("probabilities", "scores")  # what the numbers of an output are where each class has its own
 
 
 class Setting(Entry):
@@ -79,8 +81,9 @@ class Facing:
     """What a loss is held against.
 
     `type` is the output's, `logits` whether what is given are scores before the head, `target` the kind of target as
-    the data floor names them ("" for another tensor of the network), `axis` that of the classes without the batch.
-    `scores` is a tensor of the output's shape.
+    the data floor names them ("" for another tensor of the network that has the output's shape), `axis` that of the
+    classes without the batch. `scores` is a tensor of the output's shape, `compares` what its numbers are to the loss
+    (`Loss.compares`), `counts` how many training samples, or positions, each class has.
     """
 
     type: TensorType
@@ -88,13 +91,23 @@ class Facing:
     logits: bool
     target: str
     axis: int = 0
+    compares: str = ""
+    counts: tuple[int, ...] = ()
+
+    @property
+    def each(self) -> bool:
+        """Whether there is a number per class, and not one for yes and no."""
+        return self.compares in PER_CLASS
 
 
 class Loss(Setting):
-    """A loss. `wants` is what the numbers of its output must be (`Op.makes`), "" for any number.
+    """A loss. `wants` is what the numbers of its output must be, "" for any number.
 
-    `undoes` says that it is computed on the scores before the head where there is one. `targets` are the kinds of
-    target it compares with, `measures` is the metric shown where none is named, `advice` says how to end a network.
+    That is "probability" or "score" for yes and no, and "probabilities" or "scores" for a number per class; a loss that
+    knows both forms says in `compares` which it is. `undoes` says that it is computed on the scores before the head
+    where there is one. `targets` are the kinds of target it compares with: those of the data floor, and "tensor" for
+    real numbers of the network itself in the output's shape. `measures` is the metric shown where none is named,
+    `advice` says how to end a network. `bounded` is false for one that can fall without end.
     """
 
     role = "loss"
@@ -103,6 +116,7 @@ class Loss(Setting):
     advice: ClassVar[str] = ""
     targets: ClassVar[tuple[str, ...]] = ()
     measures: ClassVar[str] = ""
+    bounded: ClassVar[bool] = True
 
     output: TensorArgument = None
     """The output it is held against; may be left out where there is one."""
@@ -111,6 +125,18 @@ class Loss(Setting):
     """What the output is compared with: the data's target, or an input or output by name."""
     reduce: Annotated[str, choice("mean", "sum")] = "mean"
     """The mean over all numbers, or their sum per sample and the mean of that over the batch."""
+
+    def compares(self, makes: str, numbers: Size) -> str:
+        """What the numbers of an output must be that makes these (`Op.makes`), so many along the axis of the classes."""
+        return self.wants
+
+    def takes(self, compares: str) -> tuple[str, ...]:
+        """The kinds of target for an output of that form."""
+        return self.targets
+
+    def fits(self, type: TensorType, compares: str, numbers: Size) -> Iterable[Misfit]:
+        """What does not go with an output of that type and form."""
+        return ()
 
     def lower(self, output: Expression, target: Expression, facing: Facing) -> Expression:
         """The loss of a batch as code: a tensor without axes."""

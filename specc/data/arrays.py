@@ -21,8 +21,8 @@ class Arrays:
     """Samples along axis 0 of every array.
 
     `target` names the field of a .npz file, or, for a .npy file, the .npy file of the targets (beside it). `inputs`
-    maps a network's input to a field; without it every other field is an input under its own name, and the array
-    of a .npy file is called "x".
+    maps a network's input to a field; without it every other field but one of words (a patient, to group by) is an
+    input under its own name, and the array of a .npy file is called "x".
 
     Whole numbers as the target are classes from 0, words are classes by name, reals are reals; a whole number per
     position is "classes", reals with two axes or more are "image".
@@ -70,6 +70,23 @@ class Arrays:
             target = finite("the target", target, self.path).astype(np.float32, copy=False)
         return MemoryDataset(facts, inputs, target.reshape(len(target), *target.shape[1:] or facts.target_shape))
 
+    def column(self, name: str) -> list[object]:
+        """A field with one value a sample, for grouping them (`split group=patient`)."""
+        self.check_column(name)
+        values: list[object] = self._read([name])[name].tolist()
+        return values
+
+    def check_column(self, name: str) -> None:
+        """Raise DataProblem where there is no such field, or more in it than a value a sample."""
+        found = headers(self.path) if self.path.suffix.lower() != ".npy" else {}
+        if name not in found:
+            raise DataProblem(f"there is no field {name!r}", f"the fields are {', '.join(found) or 'none'}", self.path)
+        if len(found[name].shape) != 1 or found[name].kind not in "iubU":
+            raise DataProblem(f"field {name!r} has not one whole number or word a sample", "", self.path)
+        if self.target in found and found[name].shape != found[self.target].shape[:1]:
+            message = f"field {name!r} has {found[name].shape[0]} values, the target {found[self.target].shape[0]}"
+            raise DataProblem(message, "give one a sample", self.path)
+
     def _headers(self) -> tuple[dict[str, Header], dict[str, str]]:
         """Headers by field, and the field of each input."""
         if self.path.suffix.lower() == ".npy":
@@ -77,7 +94,9 @@ class Arrays:
             name = next(iter(self.inputs), "x")
             return self._usable(found, {name: ""})
         found = headers(self.path)
-        sources = dict(self.inputs) or {name: name for name in found if name != self.target}
+        others = {name: each for name, each in found.items() if name != self.target}
+        words = [name for name, each in others.items() if each.kind == "U" and len(each.shape) == 1]
+        sources = dict(self.inputs) or {name: name for name in others if name not in words or len(words) == len(others)}
         return self._usable(found, sources)
 
     def _usable(self, found: dict[str, Header], sources: dict[str, str]) -> tuple[dict[str, Header], dict[str, str]]:

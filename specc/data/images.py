@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from specc.data.columns import SAMPLES, listed
 from specc.data.pictures import SUFFIXES, decode, decode_mask, look, mask_values
 from specc.data.sources import DataFacts, DataProblem, Dataset, MissingData, Shape
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     Array = NDArray[Any]
 
 _LOOKED_AT = 32  # pictures whose headers (and masks whose pixels) are read to describe a folder
-_IGNORED_NAMES = frozenset({"thumbs.db", "desktop.ini"})
+_IGNORED_NAMES = frozenset({"thumbs.db", "desktop.ini", SAMPLES})
 _IGNORE = 255  # a mask pixel that counts for no class
 
 
@@ -49,6 +50,14 @@ class Images:
         return ImageDataset(
             facts, tuple(path for path, _ in listing), tuple(which for _, which in listing), self.size, binary
         )
+
+    def sample_names(self) -> list[str]:
+        """Paths from the folder on, `rose/3.png`."""
+        return [path.relative_to(self.folder).as_posix() for path, _ in self._listing()]
+
+    def column(self, name: str) -> list[str]:
+        """A column of samples.csv in the folder, for grouping pictures (`split group=patient`)."""
+        return listed(self.folder, self.sample_names(), name)
 
     def _facts(self, listing: list[tuple[Path, Path | int]]) -> DataFacts:
         """What the headers of some pictures, spread evenly over the listing, tell of all."""
@@ -118,6 +127,10 @@ class ImageDataset:
         if isinstance(target, int):
             return {"image": image}, np.asarray(target, dtype=np.int64)
         return {"image": image}, self._mask(path, target, image.shape[1:])
+
+    def files(self, index: int) -> tuple[Path, ...]:
+        """What the inputs of a sample are read from."""
+        return (self.paths[index],)
 
     def arrays(self) -> tuple[dict[str, Array], Array] | None:
         return None

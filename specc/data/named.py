@@ -7,6 +7,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from specc.data.parting import check_split
 from specc.data.sources import DataProblem, MissingData, Source
 from specc.model.check import check_program
 from specc.model.graph import Model
@@ -31,13 +32,15 @@ def check_data(model: Model, program: Program, folder: Path) -> Iterator[Diagnos
 
     Says what `check_program` says with the facts and does not say without them.
     """
+    given = source(program.source, folder)
     try:
-        facts = source(program.source, folder).describe()
+        facts = given.describe()
     except MissingData as problem:
         yield Diagnostic("missing-data", program.source.span, str(problem), problem.help, severity="note")
         return
     except DataProblem as problem:
         yield Diagnostic("bad-data", program.source.span, str(problem), problem.help)
         return
+    yield from check_split(program, given, facts, folder)
     known = {each.order for each in check_program(model, program)}
     yield from (each for each in check_program(model, program, facts) if each.order not in known)

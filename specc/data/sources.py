@@ -1,7 +1,7 @@
 """What a source of data is: a frozen description that can be checked from headers, and the samples once loaded.
 
 Nothing here imports numpy, so `check` can hold a network against its data cheaply. One file per kind lies beside this
-one: `shipped`, `arrays`, `tables`, `images`.
+one: `shipped`, `arrays`, `tables`, `images`, `idx`, `cifar`, `volumes`, `synthetic`, `pairs`.
 """
 
 from __future__ import annotations
@@ -47,7 +47,8 @@ class DataFacts:
 
     `target` is "class" (one class number a sample), "classes" (a class number per position: a mask or a sequence),
     "real" (a vector of numbers) or "image" (numbers with two axes or more). None stands for what headers do not tell.
-    `names` are the columns of a table after its categories are spread out.
+    `names` are the columns of a table after its categories are spread out. `test` samples at the end are the official
+    test part; 0 where there is none.
     """
 
     input_shapes: Mapping[str, Shape]
@@ -58,6 +59,7 @@ class DataFacts:
     class_names: tuple[str, ...]
     count: int
     names: tuple[str, ...] = field(default=())
+    test: int = 0
 
 
 class Source(Protocol):

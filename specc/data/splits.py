@@ -9,18 +9,29 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from specc.data.shares import DEFAULT, PARTS, fractions, part_sizes
 from specc.data.sources import DataProblem
 
+__all__ = [
+    "DEFAULT",
+    "PARTS",
+    "Indices",
+    "Split",
+    "fold",
+    "folds",
+    "fractions",
+    "grouped",
+    "order",
+    "part_sizes",
+    "split",
+]
 Indices = NDArray[np.int64]
 
-PARTS = ("train", "validation", "test")
-DEFAULT = (0.8, 0.1, 0.1)
 _SPLIT, _ORDER, _FOLDS = 1, 2, 3  # keep the streams of one seed apart
 
 
@@ -43,30 +54,6 @@ class Split:
         return digest.hexdigest()
 
 
-def fractions(
-    train: float | None = None, validation: float | None = None, test: float | None = None
-) -> tuple[float, float, float]:
-    """The three fractions, what is not said filled in: 0.1 for validation and test, what remains for training.
-
-    Example:
-        fractions(validation=0.2)  ->  (0.7, 0.2, 0.1)
-    """
-    held = [DEFAULT[at + 1] if each is None else each for at, each in enumerate((validation, test))]
-    rest = Fraction(1) - _exact(held[0]) - _exact(held[1])
-    if train is not None and validation is None and test is None:
-        held = [float((1 - _exact(train)) / 2)] * 2
-        rest = _exact(train)
-    elif train is not None and (validation is None or test is None):
-        at = 0 if validation is None else 1
-        held[at] = float(1 - _exact(train) - _exact(held[1 - at]))
-        rest = _exact(train)
-    parts = (float(rest) if train is None else train, held[0], held[1])
-    if any(part < 0 for part in parts) or not _whole(parts):
-        said = ", ".join(f"{name}={part:g}" for name, part in zip(PARTS, parts, strict=True))
-        raise DataProblem(f"the parts do not make a whole: {said}", "fractions are at least 0 and add up to 1")
-    return parts
-
-
 def split(count: int, parts: Sequence[float] = DEFAULT, seed: int = 0, labels: NDArray[Any] | None = None) -> Split:
     """Part `count` samples at random into train, validation and test of the sizes nearest to the fractions.
 
@@ -86,23 +73,34 @@ def split(count: int, parts: Sequence[float] = DEFAULT, seed: int = 0, labels: N
     return Split(train, validation, test)
 
 
-def part_sizes(count: int, parts: Sequence[float]) -> tuple[int, ...]:
-    """Whole numbers that add up to `count`: rounded down, then one more where the remainder is largest."""
-    if not _whole(parts):
-        raise DataProblem(f"the parts {list(parts)} do not add up to 1", "fractions add up to 1")
-    total = sum(map(_exact, parts), Fraction(0))
-    exact = [_exact(part) / total * count for part in parts]
-    sizes = [int(each) for each in exact]
-    order = sorted(range(len(sizes)), key=lambda at: (sizes[at] - exact[at], at))
-    for at in order[: count - sum(sizes)]:
-        sizes[at] += 1
-    names = PARTS if len(parts) == len(PARTS) else tuple(f"part {at + 1}" for at in range(len(parts)))
-    for name, part, size in zip(names, parts, sizes, strict=True):
-        if part > 0 and size == 0:
+def grouped(
+    parts: Sequence[float], groups: Sequence[object], seed: int = 0, labels: NDArray[Any] | None = None
+) -> Split:
+    """Part the samples so that those of one group (a value per sample) stay together.
+
+    The parts are as near to the fractions as whole groups allow, with `labels` in every class.
+
+    Raises:
+        DataProblem: a part with a fraction above 0 would be empty.
+
+    Example:
+        grouped((0.8, 0.1, 0.1), ["anna", "anna", "ben", …])
+    """
+    count = len(groups)
+    units = _units(count, groups)
+    wanted = [part for part in parts if part > 0]
+    if len(units) < len(wanted):
+        raise DataProblem(f"{len(wanted)} parts need as many groups, and there are {len(units)}", "name fewer parts")
+    which = _dealt(units, wanted, _check_labels(count, labels), (seed, _SPLIT))
+    numbers = iter(range(len(wanted)))
+    empty = np.zeros(0, dtype=np.int64)
+    found = [np.flatnonzero(which == next(numbers)) if part > 0 else empty for part in parts]
+    for name, part, each in zip(PARTS, parts, found, strict=True):
+        if part > 0 and not len(each):
             raise DataProblem(
-                f"{name}={part:g} of {count} samples leaves none", f"use more samples, or a larger fraction for {name}"
+                f"{name}={part:g} of {len(units)} groups leaves none", f"use a larger fraction for {name}"
             )
-    return tuple(sizes)
+    return Split(*found)
 
 
 def folds(
@@ -130,13 +128,13 @@ def folds(
     if len(units) < number:
         what = "samples" if groups is None else "groups"
         raise DataProblem(f"{number} folds need as many {what}, and there are {len(units)}", "use fewer folds")
-    which = _dealt(units, number, classes, (seed, _FOLDS)) if groups is not None else None
+    which = _dealt(units, [1.0] * number, classes, (seed, _FOLDS)) if groups is not None else None
     ranked = _shuffled(count, (seed, _FOLDS))
     if classes is not None:  # class after class, so that dealing deals each class out evenly
         ranked = ranked[np.argsort(classes[ranked], kind="stable")]
     tests = [np.sort(ranked[at::number]) if which is None else np.flatnonzero(which == at) for at in range(number)]
     return tuple(
-        _fold(count, test, classes, groups, validation, (seed, _FOLDS, at + 1)) for at, test in enumerate(tests)
+        fold(count, test, classes, groups, validation, number, seed) for number, test in enumerate(tests, start=1)
     )
 
 
@@ -145,14 +143,17 @@ def order(seed: int, epoch: int, count: int) -> Indices:
     return _shuffled(count, (seed, _ORDER, epoch))
 
 
-def _fold(
+def fold(
     count: int,
     test: Indices,
     labels: Indices | None,
     groups: Sequence[object] | None,
     validation: float,
-    key: tuple[int, ...],
+    number: int,
+    seed: int,
 ) -> Split:
+    """The fold of that number (from 1), whose test part is given: the rest trains, but for a share of validation."""
+    key = (seed, _FOLDS, number)
     rest = np.setdiff1d(np.arange(count, dtype=np.int64), test)
     held = np.zeros(0, dtype=np.int64)
     if validation > 0:
@@ -184,22 +185,28 @@ def _whole_groups(rest: Indices, units: list[Indices], wanted: int, key: tuple[i
     return np.sort(rest[np.concatenate(taken)])
 
 
-def _dealt(units: list[Indices], number: int, labels: Indices | None, key: tuple[int, ...]) -> Indices:
-    """The fold of every sample: the largest groups first, each to the fold that it leaves most even."""
+def _dealt(units: list[Indices], shares: Sequence[float], labels: Indices | None, key: tuple[int, ...]) -> Indices:
+    """The part of every sample: the largest groups first, each to the part that it leaves nearest to its share.
+
+    The last groups fill the parts that are still empty.
+    """
     count = sum(len(unit) for unit in units)
     width = 1 if labels is None else int(labels.max()) + 1
     kinds = np.zeros(count, dtype=np.int64) if labels is None else labels
-    held = np.zeros((number, width))
-    share = np.maximum(np.bincount(kinds, minlength=width) / number, 1e-9)
+    held = np.zeros((len(shares), width))
+    weight = np.array(shares, dtype=np.float64)[:, None] / sum(shares) * len(shares)
+    share = np.maximum(np.bincount(kinds, minlength=width) / len(shares), 1e-9) * weight
     which = np.zeros(count, dtype=np.int64)
     shuffled = [units[int(at)] for at in _shuffled(len(units), key)]
-    for unit in sorted(shuffled, key=len, reverse=True):
+    for left, unit in zip(range(len(units), 0, -1), sorted(shuffled, key=len, reverse=True), strict=True):
         adds = np.bincount(kinds[unit], minlength=width)
-        # Filling classes least full first; an empty fold always costs least among equals.
-        cost = (((held + adds) / share) ** 2 - (held / share) ** 2).sum(axis=1) + 1e-6 * held.sum(axis=1)
-        fold = int(np.argmin(cost))
-        held[fold] += adds
-        which[unit] = fold
+        # Filling classes least full first; an empty part always costs least among equals.
+        cost = (weight * (((held + adds) / share) ** 2 - (held / share) ** 2)).sum(axis=1)
+        cost += 1e-6 * (held / weight).sum(axis=1)
+        empty = held.sum(axis=1) == 0
+        part = int(np.argmin(np.where(empty, cost, np.inf) if left <= empty.sum() else cost))
+        held[part] += adds
+        which[unit] = part
     return which
 
 
@@ -241,12 +248,3 @@ def _check_labels(count: int, labels: NDArray[Any] | None) -> Indices | None:
     if labels.shape != (count,):
         raise DataProblem(f"there are {labels.size} labels for {count} samples", "give one a sample")
     return labels.astype(np.int64)
-
-
-def _whole(parts: Sequence[float]) -> bool:
-    return abs(sum(map(_exact, parts), Fraction(-1))) <= Fraction(1, 10**6)
-
-
-def _exact(part: float) -> Fraction:
-    """The fraction that was written: 0.1 is one tenth."""
-    return Fraction(str(part))

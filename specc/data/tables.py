@@ -58,6 +58,10 @@ class Table:
         self._known(next(iter(_rows(self.path)))[1], [name])
         return [row[name].strip() for _, row in _rows(self.path)]
 
+    def check_column(self, name: str) -> None:
+        """Raise DataProblem where there is no such column."""
+        self._known(next(iter(_rows(self.path)))[1], [name])
+
     def _scan(self) -> tuple[Schema, int]:
         """One pass: what every column is, and the number of rows."""
         count, columns = 0, tallied(())

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from specc.backends.onnx import lower
 from specc.backends.onnx_file import put_metadata, write
-from specc.backends.onnx_weights import WeightProblem, WeightSource, locate
+from specc.backends.onnx_weights import WeightSource, locate
 from specc.data.files import aside
 from specc.deploy.described import PROOF, Origin, describe
 from specc.model.graph import Model
@@ -87,8 +87,5 @@ def _prove(model: Model, path: Path, weights: WeightSource, module: Any, toleran
 
     if module is None:
         places = locate(model, weights)
-        missing = [weight.key for weight in model.weights if weight.key not in places]
-        if missing:
-            raise WeightProblem(f"{weights.name} does not hold {missing[0]}")
         module = module_of(model, lambda key: weights.array(places[key]), set(places))
     return prove(model, path, module, tolerance=tolerance)

@@ -100,7 +100,9 @@ def _torch_values(model: Model, module: Any, inputs: Arrays) -> dict[int, NDArra
 
     def keep(name: str) -> Any:
         def hook(_: Any, __: Any, output: Any) -> None:
-            calls.setdefault(name, []).append((output[0] if isinstance(output, tuple) else output).detach().numpy())
+            first = output[0] if isinstance(output, tuple) else output
+            if hasattr(first, "detach"):  # a packed sequence is no tensor
+                calls.setdefault(name, []).append(first.detach().numpy())
 
         return hook
 

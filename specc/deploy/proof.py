@@ -139,17 +139,18 @@ def ports(model: Model) -> list[Port]:
 
 
 def random_inputs(model: Model, sizes: Mapping[str, int], batch: int, seed: int) -> Arrays:
-    """Seeded inputs of these sizes: normal numbers, 0 and 1 for integers, true and false."""
+    """Seeded inputs of these sizes: normal numbers, 0 and 1 for integers (which may be places), true and false."""
     import numpy as np
 
     random = np.random.default_rng(seed)
+    places = min([2, *sizes.values()])
     found: Arrays = {}
     for port in ports(model):
         type = model.type(port.value)
         shape = [*([batch] if type.batched else []), *(evaluate(size, sizes) for size in type.shape)]
         made: dict[Dtype, Any] = {
             "float": lambda shape=shape: random.standard_normal(shape, dtype=np.float32),
-            "int": lambda shape=shape: random.integers(0, 2, shape, dtype=np.int64),
+            "int": lambda shape=shape: random.integers(0, places, shape, dtype=np.int64),
             "bool": lambda shape=shape: random.integers(0, 2, shape).astype(bool),
         }
         found[port.name] = made[type.dtype]()

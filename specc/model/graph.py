@@ -97,14 +97,15 @@ class Frame:
     """One passage through the body of a module, in the order of the text: what emission follows.
 
     A second Frame of the same module is a second use of it, with the same weights (`again` is true).
-    `inputs` are the tensor that flows in, then a block's `tensor` parameters. `result` is None only after an error;
+    `inputs` are the tensor that flows in, then those that a block is given; `names` are theirs inside. `result` is None only after an error;
     for `parallel` it is the list of its branches. `published` are a block's `output name:` tensors. `definition` and
     `given` are the block and its arguments: value, the expression it came from (None for a default), caller's scope.
     """
 
     module: Module
-    inputs: tuple[ValueId, ...]
+    inputs: tuple[ValueId, ...] = ()
     items: list[Step | Frame | Declared] = field(default_factory=list)
+    names: tuple[str, ...] = ()
     result: ValueId | tuple[ValueId, ...] | None = None
     published: dict[str, ValueId] = field(default_factory=dict)
     definition: tree.Block | tree.Network | None = None

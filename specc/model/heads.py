@@ -9,7 +9,9 @@ from specc.catalogue.axes import UNSAID, position
 
 if TYPE_CHECKING:
     from specc.catalogue.op import TensorType
+    from specc.catalogue.setting import Loss
     from specc.model.graph import Model, Port, Step, ValueId
+    from specc.sizes.dim import Size
 
 OUTPUT = "output"
 
@@ -23,6 +25,14 @@ class Head:
     makes: str
     undone: bool
     step: Step | None
+
+    def compares(self, loss: Loss) -> str:
+        """What the loss takes its numbers for: see `Loss.compares`. Raises Misfit `no-such-axis`."""
+        return loss.compares(self.makes, self.numbers(getattr(loss, "axis", UNSAID)))
+
+    def numbers(self, said: Any = UNSAID) -> Size:
+        """How many there are along the axis of the classes. Raises Misfit `no-such-axis`."""
+        return self.type.shape[self.axis(said)] if self.type.rank else 1
 
     def axis(self, said: Any = UNSAID) -> int:
         """The axis of the classes: as said, else that of the step, else the first. Raises Misfit `no-such-axis`."""

@@ -48,7 +48,10 @@ class Measure:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """How a network is trained. Times are in epochs, `parts` the shares of training, validation and test."""
+    """How a network is trained. Times are in epochs, `parts` the shares of training, validation and test.
+
+    `split` is the setting that says more of the parts, `folds` what deals the samples into them instead of the shares.
+    """
 
     network: str
     phase: str
@@ -69,6 +72,8 @@ class Program:
     accumulate: int
     epochs: int
     seed: int
+    split: Chosen | None = None
+    folds: Chosen | None = None
     texts: tuple[tuple[str, str], ...] = ()  # every setting as written, or its default
 
 

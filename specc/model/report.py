@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 from specc.catalogue.op import TensorType
-from specc.model.graph import Model, Requirement, Step, Weight
-from specc.sizes.conditions import Compare, Condition, Proved, decide
+from specc.model.graph import Model, Requirement, Step, ValueId, Weight
+from specc.sizes.conditions import Compare, Condition
 from specc.sizes.dim import Dim, Size, maximum, product
+from specc.sizes.relax import never_negative
 from specc.sizes.simplify import Simplifier
 
 DTYPES = {"float": "float32", "int": "int64", "bool": "bool"}
@@ -66,7 +68,8 @@ def memory(model: Model) -> dict[str, Size]:
     inference: the largest sum of outputs alive at once, in spec order. training: the sum of all outputs.
     """
     sizes = {value.id: _bytes(value.type) for value in model.values if value.type is not None}
-    made = [value for step in model.steps for value in step.outputs]
+    used = {value for step in model.steps for value in step.inputs} | {port.value for port in model.outputs}
+    made = [value for step in model.steps for value in _made(step, used)]
     found: dict[str, Size] = {"training": _sum(sizes[value] for value in made)}
     return {"inference": _peak(model, sizes), **found}
 
@@ -88,28 +91,29 @@ def _peak(model: Model, sizes: dict[int, Size]) -> Size:
         leaving.setdefault(at, []).append(value)
     known = {each.value for each in model.inputs} | {value for step in steps for value in step.outputs}
     for at, step in enumerate(steps):
-        alive = alive + _sum(sizes[value] for value in step.outputs)
+        made = _made(step, last)
+        alive = alive + _sum(sizes[value] for value in made)
         candidates.append(alive)
         gone = [value for value in leaving.get(at, []) if value in known]
-        unused = [value for value in step.outputs if value not in last]
+        unused = [value for value in made if value not in last]
         alive = alive - _sum(sizes[value] for value in (*gone, *unused))
-    return largest(candidates)
+    alone = [each for each in model.conditions if len(each.symbols) == 1 and each.at_least]
+    return largest(candidates, {each.symbols[0]: each.at_least or 1 for each in alone})
 
 
-def largest(sizes: list[Size]) -> Size:
-    """The greatest of these for every value of the symbols (at least 1): a formula with max(…) where that depends."""
+def _made(step: Step, used: Container[ValueId]) -> tuple[ValueId, ...]:
+    """The outputs that are really made: the further ones of an op only where something uses one."""
+    further = step.outputs[1:]
+    return step.outputs[:1] if step.op.further and not any(each in used for each in further) else step.outputs
+
+
+def largest(sizes: Sequence[Size], least: Mapping[str, int]) -> Size:
+    """The greatest of these wherever the symbols are at least so large: a formula with max(…) where that depends."""
     best: list[Size] = []
     for each in dict.fromkeys(sizes):
-        if any(_never_negative(other - each) for other in best):
-            continue
-        best = [other for other in best if not _never_negative(each - other)] + [each]
+        if not any(never_negative(other - each, least) for other in best):
+            best = [other for other in best if not never_negative(each - other, least)] + [each]
     return maximum(*best)
-
-
-def _never_negative(size: Size) -> bool:
-    if isinstance(size, int):
-        return size >= 0
-    return isinstance(decide(Compare(size, ">=", 0), ()), Proved)
 
 
 def _bytes(kind: TensorType) -> Size:

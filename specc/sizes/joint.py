@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice, product
 
-from specc.sizes.dim import Size, evaluate, symbols
+from specc.sizes.dim import Size, evaluate, substitute, symbols
 from specc.sizes.infeasible import cannot_hold, truth
 from specc.sizes.normal import of_atom, terms_of
 from specc.sizes.numbers import ALL_NUMBERS, Numbers, OverBudget
@@ -48,7 +48,7 @@ def parts_of(predicates: Iterable[Predicate]) -> list[Part]:
     """The conjunction of the predicates, split by independent symbols, in the order of their names."""
     flat = both(without_not(predicate) for predicate in predicates)
     separated = dict.fromkeys(inner for part in conjuncts(flat) for inner in conjuncts(separate(part)))
-    pieces = [piece for piece in separated if _truth_of(piece) is not True]
+    pieces = _without_implied([piece for piece in separated if _truth_of(piece) is not True])
     groups: dict[frozenset[str], list[Predicate]] = {}
     for piece in pieces:
         names, members = symbols_in(piece), [piece]
@@ -59,6 +59,18 @@ def parts_of(predicates: Iterable[Predicate]) -> list[Part]:
     order = {piece: index for index, piece in enumerate(pieces)}
     split = sorted(groups.items(), key=lambda group: sorted(group[0]))
     return [_solve(tuple(sorted(names)), tuple(sorted(found, key=order.__getitem__))) for names, found in split]
+
+
+def _without_implied(pieces: list[Predicate]) -> list[Predicate]:
+    """Without comparisons of several symbols that follow from how small those that speak of one alone let it be."""
+    several = [piece for piece in pieces if isinstance(piece, Compare) and len(symbols_in(piece)) > 1]
+    if not several or len(several) == len(pieces):
+        return pieces
+    names = {name for piece in several for name in symbols_in(piece)}
+    least = {name: _alone(name, pieces).first() or 1 for name in names}
+    put = {name: of_atom(name) + (size - 1) for name, size in least.items() if size > 1}
+    implied = {piece for piece in several if truth(substitute(piece.left - piece.right, put), piece.op)}
+    return [piece for piece in pieces if piece not in implied]
 
 
 def example(predicates: Iterable[Predicate]) -> dict[str, int] | None:

@@ -235,8 +235,8 @@ class Builder:
     def named_argument(self, span: Span, name: tree.Expr, value: tree.Expr) -> tree.Argument:
         return tree.Argument(span, self._dotted(name), value, name.span)
 
-    def slice_(self, span: Span, start: tree.Expr | None, stop: tree.Expr | None) -> tree.Slice:
-        return tree.Slice(span, start, stop)
+    def slice_(self, span: Span, start: tree.Expr | None, stop: tree.Expr | None, step: tree.Expr | None) -> tree.Slice:
+        return tree.Slice(span, start, stop, step)
 
     def number(self, span: Span, token: Token) -> tree.Expr:
         value = number_value(span, token, self._bag)
@@ -260,10 +260,14 @@ class Builder:
     def star(self, span: Span, star: Token, value: tree.Expr) -> tree.Star:
         return tree.Star(span, value)
 
-    def comprehension(
-        self, span: Span, item: tree.Expr, names: tuple[str, ...], source: tree.Expr, condition: tree.Expr | None
-    ) -> tree.Comprehension:
-        return tree.Comprehension(span, item, names, source, condition)
+    def comprehension(self, span: Span, item: tree.Expr, *loops: tuple[Any, ...]) -> tree.Comprehension:
+        """Of several loops the inner ones make a list whose items stand in the outer one's."""
+        for names, source, condition in reversed(loops[1:]):
+            item = tree.Star(span, tree.Comprehension(span, item, names, source, condition))
+        return tree.Comprehension(span, item, *loops[0])
+
+    def loop(self, span: Span, *parts: Any) -> tuple[Any, ...]:
+        return parts
 
     # -------------------------------------------------------------------------------------------------- helpers
     def _span(self, token: Token) -> Span:

@@ -10,9 +10,10 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
 
 from specc.syntax.rows import Piece, Row
-from specc.syntax.spacing import plain
+from specc.syntax.spacing import plain, spelled
 
 _ROUNDS = ((("label", "input", "weight", "output", "setting", "define"), 1), (("expect",), 2), (("comment",), 2))
+_WORDS = ("name", "truth", "text")
 
 
 @dataclass(slots=True)
@@ -72,8 +73,8 @@ def align(lines: list[Laid]) -> list[str]:
     return [line.text.rstrip() for line in lines]
 
 
-def align_numbers(rows: list[Row]) -> None:
-    """Sets rows of numbers under each other, cell by cell: `[1,  16, 1, 1],` over `[6, 160, 3, 2],`."""
+def align_cells(rows: list[Row]) -> None:
+    """Sets the rows of a table under each other: `[1,  16, relu, 1],` over `[6, 160, silu, 2],`; words begin together."""
     at = 0
     while at < len(rows):
         cells = _cells(rows[at])
@@ -81,17 +82,24 @@ def align_numbers(rows: list[Row]) -> None:
         while cells and stop < len(rows) and len(_cells(rows[stop])) == len(cells):
             stop += 1
         table = [_cells(row) for row in rows[at:stop]] if stop > at + 1 else []
-        widths = [max(len(plain(cell)) for cell in column) for column in zip(*table, strict=True)]
+        columns = [(max(len(plain(cell)) for cell in column), _words(column)) for column in zip(*table, strict=True)]
         for row, found in zip(rows[at:stop], table, strict=False):
-            for cell, width in zip(found, widths, strict=True):
-                place = row.pieces.index(cell[0])
+            carried = ""
+            for cell, (width, words) in zip(found, columns, strict=True):
                 padding = " " * (width - len(plain(cell)))
-                row.pieces[place] = replace(cell[0], text=padding + cell[0].text)
+                place = row.pieces.index(cell[0])
+                before = carried if words else carried + padding
+                row.pieces[place] = replace(cell[0], text=before + spelled(cell[0]))
+                carried = padding if words else ""
         at = stop
 
 
+def _words(column: tuple[list[Piece], ...]) -> bool:
+    return any(cell[0].role in _WORDS for cell in column)
+
+
 def _cells(row: Row) -> list[list[Piece]]:
-    """The cells of a row that is one list of numbers, else none."""
+    """The cells of a row that is one list of numbers and words, else none."""
     pieces = row.pieces[:-1] if row.pieces and row.pieces[-1].text == "," else row.pieces
     if row.fresh or len(pieces) < 5 or pieces[0].text != "[" or pieces[-1].text != "]":
         return []
@@ -99,7 +107,7 @@ def _cells(row: Row) -> list[list[Piece]]:
     for piece in pieces[1:-1]:
         if piece.text == ",":
             cells.append([])
-        elif piece.role == "number" or piece.role == "unary":
+        elif piece.role in ("number", "unary") or (piece.role in _WORDS and not cells[-1]):
             cells[-1].append(piece)
         else:
             return []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from specc.syntax.columns import align, align_numbers, laid
+from specc.syntax.columns import align, align_cells, laid
 from specc.syntax.parse import parse
 from specc.syntax.rows import Row, rows
 from specc.syntax.same import same_meaning
@@ -41,7 +41,7 @@ def format_text(source: Source, bag: Bag) -> str | None:
 def _once(text: str, name: str) -> str:
     source = Source(name, text)
     found = rows(source, parse(source, Bag()))
-    align_numbers(found)
+    align_cells(found)
     out: list[str] = []
     for at, (row, line) in enumerate(zip(found, align([laid(row) for row in found]), strict=True)):
         if at and _parted(found, at):

@@ -130,6 +130,17 @@ def _claim(node: tree.Claim) -> str:
 
 
 # ------------------------------------------------------------------------------------------------------ expressions
+def _comprehension(node: tree.Comprehension) -> str:
+    """The item, and the loops from the outermost to the innermost."""
+    loops = ""
+    while True:
+        wanted = f" if {_at(node.condition, 3)}" if node.condition is not None else ""
+        loops += f" for {', '.join(node.names)} in {_at(node.source, 3)}{wanted}"
+        if not (isinstance(node.item, tree.Star) and isinstance(node.item.value, tree.Comprehension)):
+            return f"{_at(node.item, _CHAIN)}{loops}"
+        node = node.item.value
+
+
 def _list(nodes: Iterable[tree.Node]) -> str:
     return ", ".join(_part(each) for each in nodes)
 
@@ -142,8 +153,9 @@ def _part(node: tree.Node) -> str:
             return typed + (f"{' = ' if kind else '='}{_at(default, _CHAIN)}" if default is not None else "")
         case tree.Argument(name=name, value=value):
             return (f"{name}=" if name else "") + _at(value, _CHAIN)
-        case tree.Slice(start=start, stop=stop):
-            return ":".join(_at(each, _CHOICE) if each is not None else "" for each in (start, stop))
+        case tree.Slice(start=start, stop=stop, step=step):
+            parts = (start, stop) if step is None else (start, stop, step)
+            return ":".join(_at(each, _CHOICE) if each is not None else "" for each in parts)
     return _at(node, _CHAIN)
 
 
@@ -176,9 +188,8 @@ def _expression(node: Any) -> tuple[int, str]:
             return _ATOM, f"[{_list(items)}]"
         case tree.Star(value=value):
             return _CHAIN, f"*{_at(value, _SIGN)}"
-        case tree.Comprehension(item=item, names=names, source=source, condition=condition):
-            wanted = f" if {_at(condition, 3)}" if condition is not None else ""
-            return _ATOM, f"[{_at(item, _CHAIN)} for {', '.join(names)} in {_at(source, 3)}{wanted}]"
+        case tree.Comprehension():
+            return _ATOM, f"[{_comprehension(node)}]"
         case tree.Chain(elements=elements):
             return _CHAIN, " -> ".join(_at(each, _LAYERS) for each in elements)
         case tree.Group(body=body):

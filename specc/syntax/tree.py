@@ -35,8 +35,7 @@ class Truth(Node):
 class Name(Node):
     """A bare name; what it means is decided where it stands.
 
-    The name is empty where the parser found nothing that it could read. That mistake is reported already, so such a
-    name is unknown in silence.
+    The name is empty where the parser found nothing that it could read: that is reported, so it is unknown in silence.
     """
 
     name: str
@@ -51,10 +50,11 @@ class Attribute(Node):
 
 
 class Slice(Node):
-    """`start:stop` inside an index; either may be missing."""
+    """`start:stop:step` inside an index; each may be missing."""
 
     start: Expr | None
     stop: Expr | None
+    step: Expr | None
 
 
 class Index(Node):
@@ -86,7 +86,7 @@ class List(Node):
 
 
 class Star(Node):
-    """`*value` inside a list: its items stand here."""
+    """`*value` inside a list: its items stand here, as those of an inner loop of a comprehension do."""
 
     value: Expr
 

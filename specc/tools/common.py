@@ -16,7 +16,7 @@ from specc.text.source import Source
 from specc.tools.cli import Failure
 
 if TYPE_CHECKING:
-    from specc.backends.onnx_weights import SafetensorsFile
+    from specc.backends.onnx_weights import WeightFile
     from specc.data.files import FileProblem
     from specc.data.sources import DataProblem
     from specc.train.problem import TrainProblem
@@ -153,11 +153,11 @@ def write(path: str, text: str) -> None:
         raise Failure(2, str(problem), problem.help) from None
 
 
-def weights(path: str) -> SafetensorsFile:
+def weights(path: str) -> WeightFile:
     """A file of weights; ends the command where it cannot be read."""
-    from specc.backends.onnx_weights import SafetensorsFile, WeightProblem
+    from specc.backends.onnx_weights import WeightFile, WeightProblem
 
     try:
-        return SafetensorsFile(path)
+        return WeightFile(path)
     except WeightProblem as problem:
-        raise Failure(2, str(problem), problem.help) from None
+        raise Failure(2, str(problem), problem.help, problem.code) from None

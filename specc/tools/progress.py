@@ -8,7 +8,7 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from specc.train.events import EpochDone, Event, Finished, Started, Stepped
+from specc.train.events import EpochDone, Event, Finished, Noted, Started, Stepped, Took
 
 
 class Shown:
@@ -38,7 +38,11 @@ class Shown:
 
     def report(self, event: Event) -> None:
         """Show one event."""
-        if isinstance(event, Started):
+        if isinstance(event, Took):
+            self._say(f"weights: {event.sentence}")
+        elif isinstance(event, Noted):
+            self._say(f"data: {event.sentence}")
+        elif isinstance(event, Started):
             self._started(event)
         elif isinstance(event, Stepped):
             self._stepped(event)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import inspect
-from collections.abc import Iterator
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,12 +15,14 @@ from specc.catalogue import registry
 from specc.catalogue.arguments import Initial
 from specc.catalogue.axes import UNSAID
 from specc.catalogue.entry import Case, Entry, Field, Wrong
-from specc.catalogue.op import Op, WeightedOp
+from specc.catalogue.op import Op, TensorType, WeightedOp
 from specc.catalogue.setting import Setting
+from specc.tools.formulas import forms, formula
 
 AXES = {
     "c": "channels",
     "*s": "one to three further axes",
+    "*d": "two or three further axes",
     "f": "features on the last axis",
     "l": "length",
     "*": "any axes",
@@ -36,6 +40,23 @@ ROLES = {
     "stop": "ways to stop, for `stop`",
     "metric": "metrics, for `metrics`",
 }
+FAMILIES: dict[str, Callable[[type[Op]], bool]] = {
+    "Signs between tensors": lambda kind: kind.operator not in ("", "[]") and kind.inputs != (0, 0),
+    "Windows and pictures": lambda kind: kind.takes.split(";")[0].split()[:2] == ["c", "*s"] and not kind.moves,
+    "Products, sequences and attention": lambda kind: kind.macs is not Op.macs,
+    "Other layers with weights": lambda kind: issubclass(kind, WeightedOp),
+    "Functions of each number": lambda kind: (
+        kind.gives is Op.gives and kind.reach is Op.reach and kind.inputs == (1, 1)
+    ),
+    "Over whole axes": lambda kind: "keep" in kind.fields,
+    "Tensors from nothing": lambda kind: kind.inputs == (0, 0),
+    "Shapes, places and parts": lambda kind: True,
+}
+INTRODUCTION = """\
+What each layer and operator takes, makes and costs; `specc explain OP` prints the same page. Shapes leave the batch
+out. In formulas a size that is not known has an upper-case name, and a number that may be any stands as the name of
+its argument. Multiply-adds are counted for one sample.
+"""
 HEAD = "<!-- made from the declarations by `python -m specc.tools.reference`; do not edit -->\n"
 
 
@@ -43,7 +64,8 @@ def op_page(name: str) -> str:
     """The reference of one op, as Markdown."""
     kind = registry.op(name)
     assert kind is not None
-    parts = [f"# {name}", _about(kind), _usage(name, kind), *_arguments(kind), *_counts(kind), *_examples(kind)]
+    parts = [f"# {name}", _about(kind), _usage(name, kind), *_arguments(kind), *_counts(kind)]
+    parts += [*_formulas(kind), *_forms(kind), *_examples(kind)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -90,7 +112,7 @@ def _usage(name: str, kind: type[Entry]) -> str:
         return f"`{' '.join([name, ', '.join([*words, *held])]).strip()}`"
     usage = f"`{name}({', '.join(words)})`" if words else f"`{name}`"
     sign = getattr(kind, "operator", "")
-    if sign and issubclass(kind, Op):
+    if sign and issubclass(kind, Op) and kind.inputs[1] != 0:
         usage += f", written {_written(sign, kind)}"
     return usage
 
@@ -134,6 +156,37 @@ def _counts(kind: type[Op]) -> Iterator[str]:
     yield f"Multiply-adds: {_macs(kind)}"
 
 
+def _formulas(kind: type[Op]) -> Iterator[str]:
+    """What it makes, has and costs, with names for the numbers."""
+    found = formula(kind.name)
+    if found is None:
+        return
+    taken = " and ".join(_type(each) for each in dict.fromkeys(found.takes))
+    counts = [(found.parameters, "parameters"), (found.macs, "multiply-adds")]
+    said = " and ".join(f"`{value}` {word[:-1] if value == 1 else word}" for value, word in counts if value != 0)
+    yield "## In formulas"
+    yield f"`{found.call}`{f' on {taken}' if taken else ''} gives {_type(found.gives)}" + (
+        f", with {said}." if said else "."
+    )
+
+
+def _forms(kind: type[Op]) -> Iterator[str]:
+    """An example in both backends."""
+    found = forms(kind.name)
+    if found is None:
+        return
+    nodes = ", ".join(f"{node} ({count} times)" if count > 1 else node for node, count in Counter(found.nodes).items())
+    yield "## In PyTorch and ONNX"
+    yield f"`{found.call}` on {found.shapes.partition(' ->')[0].replace(';', ' and')}:"
+    yield "```python\n" + "\n".join(found.lines) + "\n```"
+    yield f"ONNX: {nodes}." if found.nodes else "ONNX: no node."
+
+
+def _type(kind: TensorType) -> str:
+    dtype = "" if kind.dtype == "float" else f"{kind.dtype} "
+    return f"{dtype}[{', '.join(map(str, kind.shape))}]"
+
+
 def _pattern(axes: list[str]) -> str:
     named = [each for each in axes if each != "*"] or axes
     return " and ".join(AXES.get(each, f"an axis {each}") for each in named)
@@ -156,7 +209,7 @@ def _many(least: int, most: int | None) -> str:
 def _macs(kind: type[Op]) -> str:
     if kind.macs is Op.macs:
         return "none are counted."
-    return " ".join((kind.macs.__doc__ or "counted; see the examples.").split())
+    return " ".join((kind.macs.__doc__ or "counted; the formula is below.").split())
 
 
 def _examples(kind: type[Entry]) -> Iterator[str]:
@@ -231,12 +284,43 @@ def _texts(node: ast.ClassDef) -> Iterator[tuple[str, str]]:
 # ---------------------------------------------------------------------------------------------------- the whole pages
 def pages() -> dict[str, str]:
     """The files of docs/reference by name."""
-    ops = [op_page(name) for name in registry.names()]
     settings = [part for role in roles() for part in _role(role)]
     return {
-        "ops.md": "\n".join([HEAD, "# Ops\n", *map(_deeper, ops)]),
+        "ops.md": "\n".join([HEAD, "# Ops\n", INTRODUCTION, *_contents(), *_families()]),
         "settings.md": "\n".join([HEAD, "# Settings\n", *settings]),
     }
+
+
+def _contents() -> Iterator[str]:
+    """A line for each op, family by family."""
+    for title, names in families().items():
+        yield f"**{title}**\n"
+        yield from (f"- [{name}](#{name}): {_first(name)}" for name in names)
+        yield ""
+
+
+def _families() -> Iterator[str]:
+    for title, names in families().items():
+        yield f"## {title}\n"
+        yield from (_deeper(_deeper(op_page(name))) for name in names)
+
+
+def _first(name: str) -> str:
+    """The first sentence of an op's page."""
+    kind = registry.op(name)
+    assert kind is not None
+    text = " ".join(_about(kind).partition("\n\n")[0].split())
+    return re.split(r"(?<=[.:])\s(?=[A-Z`]|$)", text)[0].rstrip(":")
+
+
+def families() -> dict[str, list[str]]:
+    """The ops by what their declarations say of them, in the order of FAMILIES."""
+    found: dict[str, list[str]] = {title: [] for title in FAMILIES}
+    for name in registry.names():
+        kind = registry.op(name)
+        assert kind is not None
+        found[next(title for title, holds in FAMILIES.items() if holds(kind))].append(name)
+    return found
 
 
 def _role(role: str) -> Iterator[str]:

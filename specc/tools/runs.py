@@ -6,13 +6,13 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-from specc.backends.onnx_weights import SafetensorsFile
+from specc.backends.onnx_weights import WeightFile
 from specc.compiler import Compilation
 from specc.tools import common
 from specc.tools.cli import Failure
 
 
-def opened(folder: Path, args: Namespace) -> tuple[Compilation, SafetensorsFile, dict[str, Any]]:
+def opened(folder: Path, args: Namespace) -> tuple[Compilation, WeightFile, dict[str, Any]]:
     """The run's own spec compiled, its weights, and the arguments that `export` takes besides."""
     from specc.train.problem import TrainProblem
     from specc.train.runs import Run

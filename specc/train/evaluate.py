@@ -70,7 +70,8 @@ def evaluate(run_folder: Path | str, data: Source | str | None = None, device: s
                     raise TrainProblem(each.code, each.message, each.help)
             feed = others(model, given, run.prepared, where)
             indices = np.arange(len(feed), dtype=np.int64)
-        sources = programs.write(model, program, feed.dataset.facts.target)
+        counts = tuple(run.config["data"].get("class_counts", ()))
+        sources = programs.write(model, program, feed.dataset.facts.target, counts=counts)
         code = programs.build(model, program, sources, where)
         if not run.weights.is_file():
             raise TrainProblem(

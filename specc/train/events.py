@@ -8,6 +8,20 @@ from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
+class Took:
+    """A sentence about the weights that training starts from."""
+
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """A sentence about the data that whoever reads the figures should know."""
+
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
 class Started:
     """`done` whole epochs of `epochs` lie behind it; `parts` are the samples that train, validate and test."""
 
@@ -53,7 +67,7 @@ class Finished:
     seconds: float
 
 
-Event = Started | Stepped | EpochDone | Finished
+Event = Took | Noted | Started | Stepped | EpochDone | Finished
 Report = Callable[[Event], None]
 
 

@@ -65,8 +65,12 @@ def _is_bias(weight: Weight) -> bool:
 
 
 def _is_layer(weight: Weight) -> bool:
-    """Whether the layer has a weight that decays: convolutions and linear layers have, norms have not."""
-    return any(each.decays for each in weight.module.weights.values())
+    """Whether the layer has a weight that decays: convolutions and linear layers have, norms have not.
+
+    A kernel that is stored as a length and a direction starts as one: the length is the norm of the direction.
+    """
+    specs = weight.module.weights.values()
+    return any(each.decays for each in specs) and not any(each.init == "norm" for each in specs)
 
 
 def _calls(initial: Initial, weight: Weight) -> list[Expression]:

@@ -13,6 +13,7 @@ import torch
 
 from specc.data.files import write_text
 from specc.data.named import implementation
+from specc.model.program import Program
 from specc.train import checkpoint
 from specc.train.checkpoint import State
 from specc.train.events import EpochDone, Report, Stepped
@@ -174,6 +175,11 @@ class Loop:
     def _has_waited(self) -> bool:
         stop = self.code.program.stop
         return stop is not None and self.state.waited >= stop.entry.patience
+
+
+def updates(count: int, program: Program) -> int:
+    """The steps of the optimizer in an epoch of so many samples."""
+    return -(-len(cuts(count, program.batch)) // program.accumulate)
 
 
 def watched(code: Code, validated: bool) -> tuple[str, bool]:

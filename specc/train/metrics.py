@@ -44,14 +44,13 @@ def meter(entry: Any, reading: Reading) -> Meter:
 def reading(model: Model, program: Program, output: str) -> Reading:
     """How an output is read, from its head and the loss that is held against it."""
     found = head(model, output)
-    wants = next(
-        (each.loss.entry.wants for each in program.terms if each.loss is not None and each.output == output), ""
-    )
-    if wants == "probability" or found.makes == "probability":
+    losses = [each.loss.entry for each in program.terms if each.loss is not None and each.output == output]
+    compares = next((found.compares(each) for each in losses), "")
+    if compares == "score" or found.makes == "sign":
+        return Reading(None, 0.0)
+    if compares == "probability" or found.makes == "probability":
         return Reading(None, 0.5 if found.makes else 0.0)
-    said = next(
-        (each.loss.entry.axis for each in program.terms if each.loss and "axis" in each.loss.entry.fields), None
-    )
+    said = next((each.axis for each in losses if "axis" in each.fields), None)
     axis = found.axis() if said is None else found.axis(said)
     return Reading(axis + 1)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from types import ModuleType
 from typing import Any
@@ -34,27 +35,35 @@ from specc.code.nodes import (
     method,
     value,
 )
-from specc.code.printer import print_module
+from specc.code.printer import print_body, print_module
 from specc.model.graph import Model
 from specc.model.heads import head, outputs
+from specc.model.losses import target_type
 from specc.model.program import Chosen, Program, Term
+from specc.train.criteria import sources
 from specc.train.first import initialising
 from specc.train.groups import Group, groups
 
 
-def write(model: Model, program: Program, target: str) -> str:
+def write(model: Model, program: Program, target: str, counts: tuple[int, ...] = (), steps: int = 1) -> str:
     """The source of a module with `loss`, `heads`, `penalty`, `optimizer`, `rate` and `initialise`.
 
-    `target` is the kind of the data's target, as the data floor names it. The functions take outputs and inputs by
-    name, as tensors with a batch, and `weights`, the parameters by their keys.
+    `target` is the kind of the data's target, as the data floor names it, `counts` are the training samples of each
+    class, and `steps` those of the optimizer in an epoch. The functions take outputs and inputs by name, as tensors
+    with a batch, and `weights`, the parameters by their keys.
     """
-    body: tuple[Statement, ...] = (
+    head: tuple[Statement, ...] = (
         Import("math"), Blank(), Import("torch"), ImportFrom("torch", (("nn", ""),)),
         ImportFrom("torch.nn", (("functional", "F"),)),
-        _loss(model, program, target), _heads(model), _penalty(model, program), _optimizer(model, program),
-        _rate(program), _first(model, program),
     )  # fmt: skip
-    return print_module(Module(f"How {program.network} is trained.", body))
+    body: tuple[Statement, ...] = (
+        _loss(model, program, target, counts), _heads(model), _penalty(model, program), _optimizer(model, program),
+        _rate(program, steps), _first(model, program),
+    )  # fmt: skip
+    text = print_body(body)
+    called = re.findall(r"(?<![\w.])(\w+)\(", text)
+    parts = [print_module(Module(f"How {program.network} is trained.", head)), *sources(called), text]
+    return "\n\n".join(parts)
 
 
 def load(source: str) -> ModuleType:
@@ -69,20 +78,21 @@ def _function(name: str, parameters: Iterable[str], body: Iterable[Statement], d
 
 
 # ------------------------------------------------------------------------------------------------------------ loss
-def _loss(model: Model, program: Program, target: str) -> FunctionDef:
+def _loss(model: Model, program: Program, target: str, counts: tuple[int, ...]) -> FunctionDef:
     """Terms of outputs that exist only in training are added where those are there."""
     training = {name for name, port in outputs(model).items() if port.training}
-    always = [each for each in program.terms if each.output not in training]
-    total = _sum([(each.factor, _term(model, each, target)) for each in always])
+    needs = [[name for name in (each.output, each.target) if name in training] for each in program.terms]
+    always = [each for each, names in zip(program.terms, needs, strict=True) if not names]
+    total = _sum([(each.factor, _term(model, each, target, counts)) for each in always])
     docstring = "The loss of a batch; outputs are logits where the network ends in a head that can be undone."
     names = ("outputs", "inputs", "target")
     if len(always) == len(program.terms):
         return _function("loss", names, [Return(total)], docstring)
     body: list[Statement] = [assign("total", total)]
-    for each in program.terms:
-        if each.output in training:
-            more = _sum([(1, Name("total")), (each.factor, _term(model, each, target))])
-            body.append(If(compare(each.output, "in", Name("outputs")), (assign("total", more),)))
+    for each, names in zip(program.terms, needs, strict=True):
+        if names:
+            more = _sum([(1, Name("total")), (each.factor, _term(model, each, target, counts))])
+            body.append(If(compare(names[0], "in", Name("outputs")), (assign("total", more),)))
     return _function("loss", names, [*body, Return(Name("total"))], docstring)
 
 
@@ -96,7 +106,7 @@ def _sum(terms: list[tuple[float, Expression]]) -> Expression:
     return call("torch.zeros", ()) if found is None else found
 
 
-def _term(model: Model, term: Term, target: str) -> Expression:
+def _term(model: Model, term: Term, target: str, counts: tuple[int, ...]) -> Expression:
     found = head(model, term.output)
     scores = index("outputs", term.output)
     if term.loss is None:
@@ -104,10 +114,17 @@ def _term(model: Model, term: Term, target: str) -> Expression:
     loss = term.loss.entry
     logits = loss.undoes and (found.undone or not found.makes)
     given = scores if loss.undoes else _applied(model, term.output, scores)
-    axis = found.axis(loss.axis) if "axis" in loss.fields else 0
-    facing = Facing(found.type, scores, logits, "" if term.target else target, axis)
+    axis = found.axis(loss.axis) if "axis" in loss.fields and found.type.rank else 0
+    kind = _kind(model, term.target) if term.target else target
+    facing = Facing(found.type, scores, logits, kind, axis, found.compares(loss), counts)
     lowered: Expression = loss.lower(given, _target(model, term.target), facing)
     return lowered
+
+
+def _kind(model: Model, name: str) -> str:
+    """What a tensor of the network is as a target: class numbers, or numbers in the shape of the output."""
+    kind = target_type(model, name)
+    return "" if kind.dtype == "float" else "classes" if kind.rank else "class"
 
 
 def _target(model: Model, name: str) -> Expression:
@@ -190,7 +207,7 @@ def _first(model: Model, program: Program) -> FunctionDef:
     return _function("initialise", ("weights",), initialising(model, program), "Give the weights their first values.")
 
 
-def _rate(program: Program) -> FunctionDef:
+def _rate(program: Program, steps: int) -> FunctionDef:
     base: Expression = value(float(program.optimizer.entry.lr))
     found = _schedule(program.schedule, base, Name("epoch"), 0, program.epochs)
     return _function(

@@ -17,6 +17,7 @@ from specc.backends import pytorch
 from specc.catalogue import registry
 from specc.compiler import Compilation
 from specc.data.named import check_data
+from specc.data.weights import check_weights
 from specc.model.graph import Model
 from specc.model.heads import outputs
 from specc.model.program import Chosen, Measure, Program
@@ -82,9 +83,17 @@ def data_errors(model: Model, program: Program, folder: Path) -> list[Diagnostic
     return [each for each in found if each.severity == "error" or each.code == "missing-data"]
 
 
-def write(model: Model, program: Program, target: str, header: str = "") -> tuple[str, str]:
-    """The sources of the network's module and of the program."""
-    return pytorch.write(model, header=header), objective.write(model, program, target)
+def weight_errors(model: Model, program: Program, folder: Path) -> list[Diagnostic]:
+    """What stands against starting from the weights; a missing file is an error here."""
+    found = list(check_weights(model, program, folder))
+    return [each for each in found if each.severity == "error" or each.code == "missing-weights"]
+
+
+def write(
+    model: Model, program: Program, target: str, header: str = "", counts: tuple[int, ...] = (), steps: int = 1
+) -> tuple[str, str]:
+    """The sources of the network's module and of the program; see `objective.write`."""
+    return pytorch.write(model, header=header), objective.write(model, program, target, counts, steps)
 
 
 def build(model: Model, program: Program, sources: tuple[str, str], device: torch.device) -> Code:

@@ -7,7 +7,7 @@ from html import escape
 
 from specc.train import chart
 from specc.train.evaluate import Shown
-from specc.train.events import EpochDone, Event, Finished, Started
+from specc.train.events import EpochDone, Event, Finished, Noted, Started, Took
 from specc.train.program import Code
 from specc.train.samples import Samples
 
@@ -57,6 +57,10 @@ def page(
 
 def line(event: Event) -> str:
     """A line for the log; "" for what is not worth one."""
+    if isinstance(event, Took):
+        return f"weights: {event.sentence}"
+    if isinstance(event, Noted):
+        return f"data: {event.sentence}"
     if isinstance(event, Started):
         train, validation, test = event.parts
         samples = f"{train} samples train, {validation} validate, {test} test"
@@ -109,7 +113,7 @@ def _data(samples: Samples) -> list[tuple[str, str]]:
     ]
     if facts.class_names:
         rows.append(("classes", ", ".join(facts.class_names)))
-    return rows
+    return rows + [("note", each) for each in samples.notes]
 
 
 def _epochs(rows: Sequence[Mapping[str, float]], best_epoch: int) -> str:

@@ -15,7 +15,7 @@ from specc.model.inline import inlined
 from specc.train.problem import TrainProblem
 
 SPEC, MODEL, PROGRAM, CONFIG, METRICS = "spec.net", "model.py", "program.py", "config.json", "metrics.csv"
-BEST, LAST, REPORT, LOG = "best.safetensors", "last", "report.html", "log.txt"
+BEST, LAST, REPORT, LOG, SPLIT = "best.safetensors", "last", "report.html", "log.txt", "split.csv"
 
 
 @dataclass(frozen=True, slots=True)

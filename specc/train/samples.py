@@ -11,10 +11,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from specc.data.columns import sample_names
+from specc.data.leaks import leaks
 from specc.data.named import implementation, source
+from specc.data.parting import parted, table
 from specc.data.prepare import Prepared, fit
 from specc.data.sources import DataFacts, DataProblem, Dataset, Source
-from specc.data.splits import Split, fractions, order, split
+from specc.data.splits import Split, order
 from specc.model.check import matched
 from specc.model.graph import Model
 from specc.model.program import Program
@@ -28,13 +31,18 @@ Indices = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """A data set made ready for a network. `prepared` are the fitted steps by the network's inputs."""
+    """A data set made ready for a network. `prepared` are the fitted steps by the network's inputs.
+
+    `table` is the part of every sample as a file that `split` takes, `notes` are sentences about the data.
+    """
 
     facts: DataFacts
     parts: Split
     prepared: dict[str, Prepared]
     encoding: dict[str, Any] | None
     feed: Feed
+    table: str
+    notes: tuple[str, ...]
 
 
 def load(model: Model, program: Program, folder: Path, device: torch.device) -> Samples:
@@ -43,8 +51,9 @@ def load(model: Model, program: Program, folder: Path, device: torch.device) -> 
     Raises:
         DataProblem: the data are not there, cannot be read, or do not fit.
     """
-    dataset = source(program.source, folder).load()
-    parts = split(len(dataset), fractions(*program.parts), program.seed, dataset.labels())
+    given = source(program.source, folder)
+    dataset = given.load()
+    parts = parted(program, given, dataset, folder)
     dataset = dataset.fitted(parts.train)
     pairs = matched(model, dataset.facts)
     steps = [implementation(each.entry.runs)(**each.entry.keywords()) for each in program.prepare]
@@ -52,7 +61,11 @@ def load(model: Model, program: Program, folder: Path, device: torch.device) -> 
     for port in model.inputs:
         if model.type(port.value).dtype == "float":
             prepared[port.name] = fit(steps, _Column(dataset, pairs[port.name], parts.train))
-    return Samples(dataset.facts, parts, prepared, dataset.encoding(), Feed(model, dataset, pairs, prepared, device))
+    feed = Feed(model, dataset, pairs, prepared, device)
+    names = sample_names(given, len(dataset))
+    return Samples(
+        dataset.facts, parts, prepared, dataset.encoding(), feed, table(given, parts), leaks(dataset, parts, names)
+    )
 
 
 def others(model: Model, given: Source, prepared: Mapping[str, Prepared], device: torch.device) -> Feed:

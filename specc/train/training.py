@@ -20,9 +20,10 @@ from specc.train import program as programs
 from specc.train import report as reports
 from specc.train import runs
 from specc.train.checkpoint import load_best
+from specc.train.counts import class_counts
 from specc.train.evaluate import figures
-from specc.train.events import Event, Finished, Report, Started, silent
-from specc.train.loop import Loop
+from specc.train.events import Event, Finished, Noted, Report, Started, Took, silent
+from specc.train.loop import Loop, updates
 from specc.train.problem import TrainProblem
 from specc.train.runs import Run
 from specc.train.samples import Samples
@@ -67,16 +68,20 @@ def train(
         raise TrainProblem("no-spec", "there is nothing to train", "give a spec, or a run to resume")
     model, plan = programs.chosen(compilation, phase)
     where = programs.device_of(device)
-    _hold_against_data(model, plan, Path(project))
+    _hold_against_files(model, plan, Path(project), weights=resume is None)
     with programs.reproducible(where):
         samples = programs.samples(model, plan, Path(project), where)
         text = old.spec if resume is not None else runs.self_contained(compilation, model)
-        sources = programs.write(model, plan, samples.facts.target, _header(model, text))
+        counts, steps = class_counts(samples, plan), updates(len(samples.parts.train), plan)
+        sources = programs.write(model, plan, samples.facts.target, _header(model, text), counts, steps)
         code = programs.build(model, plan, sources, where)
-        if resume is None:
-            take_weights(code, Path(project))
+        started = take_weights(code, Path(project)) if resume is None else ()
         folder = Path(resume) if resume is not None else next_run_folder(out_root, model.name)
         book = _Book(folder, code, samples, text, Path(project), str(where), report)
+        for sentence in started:
+            book.say(Took(sentence))
+        for sentence in samples.notes if resume is None else ():
+            book.say(Noted(sentence))
         return _run(book, code, samples, resumed=resume is not None, stop=stop)
 
 
@@ -89,6 +94,7 @@ def _run(book: _Book, code: programs.Code, samples: Samples, resumed: bool, stop
         write_text(folder / runs.SPEC, book.text)
         write_text(folder / runs.MODEL, code.model_source)
         write_text(folder / runs.PROGRAM, code.program_source)
+        write_text(folder / runs.SPLIT, samples.table)
     book.write("running", {})
     parts = (len(samples.parts.train), len(samples.parts.validation), len(samples.parts.test))
     count = sum(each.numel() for each in code.module.parameters())
@@ -126,8 +132,10 @@ def _close(book: _Book, code: programs.Code, samples: Samples, loop: Loop, reaso
     return Run.load(book.folder)
 
 
-def _hold_against_data(model: Model, plan: Program, project: Path) -> None:
-    for each in programs.data_errors(model, plan, project):
+def _hold_against_files(model: Model, plan: Program, project: Path, weights: bool) -> None:
+    """Refuse before anything is built; a run that is resumed has its weights already."""
+    found = programs.data_errors(model, plan, project)
+    for each in found + (programs.weight_errors(model, plan, project) if weights else []):
         raise TrainProblem(each.code, each.message, each.help)
 
 
@@ -187,9 +195,11 @@ class _Book:
                 "target": facts.target,
                 "classes": list(facts.class_names),
                 "names": list(facts.names),
+                "class_counts": list(class_counts(samples, code.program)),
                 "encoding": samples.encoding,
                 "split": {"train": len(parts.train), "validation": len(parts.validation), "test": len(parts.test)},
                 "split_sha256": parts.sha256,
+                "notes": list(samples.notes),
             },
             "project": _relative(self.project, self.folder),
             "made_with": {"torch": torch.__version__, "device": self.device, "threads": torch.get_num_threads()},

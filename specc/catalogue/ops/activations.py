@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from specc.catalogue.arguments import Axis, Flag, KeywordOnly, Real, choice
+from specc.catalogue.arguments import Axis, Flag, KeywordOnly, PositiveReal, Real, choice
 from specc.catalogue.axes import UNSAID, chosen_axis, reach_along
 from specc.catalogue.entry import Case, Wrong
 from specc.catalogue.op import Op, Reach, TensorType, WeightedOp, WeightSpec
@@ -171,11 +171,25 @@ class Hardsigmoid(Activation):
 
 
 class Softplus(Activation):
-    """log(1 + exp(x))."""
+    """log(1 + exp(beta * x)) / beta (Dugas et al. 2001)."""
 
     name = "softplus"
     layer, function, node = "nn.Softplus", "F.softplus", "Softplus"
-    cases = at_every_rank("softplus")
+    cases = (*at_every_rank("softplus"), Case("softplus(beta=2.5)", "[4, H, W] -> [4, H, W]"))
+
+    _: KeywordOnly
+    beta: PositiveReal = 1
+    """How sharp the bend at 0 is; the larger, the closer to relu."""
+
+    def words(self) -> Mapping[str, Any]:
+        return {} if self.beta == 1 else {"beta": self.beta}
+
+    def onnx(self, g: OnnxGraph, *x: OnnxValue, **named: OnnxValue) -> OnnxValue:
+        if self.beta == 1:
+            return super().onnx(g, *x)
+        beta = g.constant(float(self.beta))
+        found: OnnxValue = g.node("Div", g.node(self.node, g.node("Mul", *x, beta)), beta)
+        return found
 
 
 class Mish(Activation):

@@ -51,7 +51,7 @@ class Elementwise(Op):
     inputs = (1, 2)
     mixes = True
     batchless = True
-    dtypes = ("float", "int", "bool")
+    dtypes: ClassVar[tuple[Dtype, ...]] = ("float", "int", "bool")
     node: ClassVar[str] = ""  # ONNX's name
 
     _: KeywordOnly

@@ -13,6 +13,7 @@ from specc.catalogue.ops import windows
 from specc.catalogue.ops.fitting import window_rules
 from specc.catalogue.ops.kernels import bias_of, given, group_rules, together
 from specc.catalogue.ops.padded import onnx_pad, torch_pad
+from specc.catalogue.ops.weight_norm import WEIGHT_NORM, normed_onnx, weight_normed
 from specc.catalogue.ops.windows import Axis, axes_of
 from specc.code.nodes import Expression, call, value
 from specc.sizes.dim import Dim, Size, product
@@ -48,7 +49,8 @@ class Conv(WeightedOp):
     table: optional(Table) = None  # type: ignore[valid-type]
     """For each output channel the list of input channels that it sees; one kernel is stored per link."""
     weight_norm: Flag = False
-    """Not there yet; refused where it is true."""
+    """Whether the kernel of each output channel is stored as its length and its direction (Salimans and Kingma,
+    arXiv:1602.07868). They start as in PyTorch whatever the setting `init` says; weight decay acts on the lengths."""
     fit: Annotated[str, choice("exact", "down")] = "exact"
     """What to do where the last window would leave out input: refuse (`exact`), or leave it out (`down`)."""
 
@@ -79,7 +81,12 @@ class Conv(WeightedOp):
         Wrong("conv(8, 3, groups=2)", "[3, 7, 7]", "groups-do-not-divide", at="groups"),
         Wrong("conv(9, 3, groups=2)", "[4, 7, 7]", "groups-do-not-divide", at="groups"),
         Wrong("conv(8, [3, 3])", "[3, 7]", "bad-argument", at="kernel"),
-        Wrong("conv(8, 3, weight_norm=true)", "[3, 7]", "unsupported-argument", at="weight_norm"),
+        Case("conv(4, 3, weight_norm=true)", "[3, L] -> [4, L - 2]", 44, "36*L - 72"),
+        Case("conv(6, 3, groups=3, padding=1, bias=false, weight_norm=true)", "[3, 6, 6] -> [6, 6, 6]", 60),
+        Case("conv(4, 3, stride=2, padding=same, weight_norm=true)", "[3, H, W] -> [4, (H + 1)//2, (W + 1)//2]", 116),
+        Case("conv(2, 2, weight_norm=true)", "[C, 3, 4, 5] -> [2, 2, 3, 4]", "16*C + 4"),
+        Wrong("conv(2, 3, table=[[0], [1]], weight_norm=true)", "[3, 7]", "unsupported-argument", at="weight_norm"),
+        Wrong("conv(2, 3, init=he, weight_norm=true)", "[3, 7]", "unsupported-argument", at="init"),
         Wrong("conv(3, 3, table=[[0], [1]])", "[3, 7]", "bad-argument", at="table"),
         Wrong("conv(2, 3, table=[[0], [3]])", "[3, 7]", "bad-argument", at="table"),
         Wrong("conv(2, 3, table=[[0], [1, 1]])", "[3, 7]", "bad-argument", at="table"),
@@ -89,9 +96,12 @@ class Conv(WeightedOp):
     )
 
     def rules(self, x: TensorType) -> Iterable[Rule]:  # type: ignore[override]
-        if self.weight_norm:
-            message = "`weight_norm` is not supported yet"
-            raise Misfit("unsupported-argument", message, "leave it out", argument="weight_norm")
+        if self.weight_norm and self.table is not None:
+            message = "with a `table` each link has a kernel of its own, which `weight_norm` does not know"
+            raise Misfit("unsupported-argument", message, "leave out one of the two", argument="weight_norm")
+        if self.weight_norm and self.init is not None:
+            message = "with `weight_norm` the kernel is two weights, a length and a direction, and `init` is for one"
+            raise Misfit("unsupported-argument", message, "leave out one of the two", argument="init")
         yield from group_rules(self.groups, x.channels, self.channels)
         if self.table is not None:
             yield from self._table_rules(x.channels)
@@ -129,7 +139,8 @@ class Conv(WeightedOp):
         else:
             fan_in = max(len(row) for row in self.table) * each
             found = {"weight": WeightSpec((self._links, *kernel), fan_in=fan_in)}
-        return found | bias_of(self.bias, self.channels, fan_in)
+        bias = bias_of(self.bias, self.channels, fan_in)
+        return bias | weight_normed(found["weight"]) if self.weight_norm else found | bias
 
     @property
     def _links(self) -> int:
@@ -151,8 +162,10 @@ class Conv(WeightedOp):
         if self.table is not None:
             return call("TableConv", value(x.channels), value(self.table), kernel, **named)
         if not all(axis.known for axis in axes):
-            return call("SameConv", value(x.channels), value(self.channels), kernel, **named)
-        return call(f"nn.Conv{rank}d", value(x.channels), value(self.channels), value(self.kernel), **named)
+            plain = call("SameConv", value(x.channels), value(self.channels), kernel, **named)
+            return call(WEIGHT_NORM, plain) if self.weight_norm else plain
+        plain = call(f"nn.Conv{rank}d", value(x.channels), value(self.channels), value(self.kernel), **named)
+        return call(WEIGHT_NORM, plain) if self.weight_norm else plain
 
     def _own_padding(self, axes: tuple[Axis, ...]) -> Any:
         """The padding as PyTorch's module takes it; 0 where the input is padded before it."""
@@ -182,7 +195,7 @@ class Conv(WeightedOp):
 
     def onnx(self, g: OnnxGraph, x: OnnxValue) -> OnnxValue:  # type: ignore[override]
         axes = axes_of(self, x.type)
-        weights = [self._dense(g, x.type) if self.table is not None else g.weight("weight")]
+        weights = [self._kernel(g, x.type)]
         weights += [g.weight("bias")] if self.bias else []
         attributes: dict[str, Any] = {
             "kernel_shape": [axis.kernel for axis in axes],
@@ -198,6 +211,11 @@ class Conv(WeightedOp):
             x = onnx_pad(g, x, [(axis.before, axis.after) for axis in axes])
         found: OnnxValue = g.node("Conv", x, *weights, **attributes)
         return found
+
+    def _kernel(self, g: OnnxGraph, x: TensorType) -> OnnxValue:
+        if self.table is not None:
+            return self._dense(g, x)
+        return normed_onnx(g, self.weights(x)) if self.weight_norm else g.weight("weight")
 
     def _dense(self, g: OnnxGraph, x: TensorType) -> OnnxValue:
         """The kernel of an ordinary convolution, with zeros where the table has no link."""

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from specc.code.nodes import Expression
 
 _PARTS = Kind("a whole number from 2 on, or a list of sizes", either(whole(2), items(SIZE, 2)), symbolic=True)
-_SPAN = {"type": "tuple", "items_schema": [either({"type": "none"}, SIZE), either({"type": "none"}, SIZE)]}
+_END = either({"type": "none"}, SIZE)
+_SPAN = {"type": "tuple", "items_schema": [_END, _END, either({"type": "none"}, whole())]}
 _ITEMS = Kind("an index or a slice per axis", items(either(SIZE, _SPAN), 1), symbolic=True)
 
 
@@ -99,16 +100,25 @@ class Split(Op):
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """What is taken of one axis: from `start` up to `stop`; `drops` for an index. `raw` is what was written."""
+    """What is taken of one axis: from `start` up to `stop`, every `step`th; `drops` for an index. `raw` is as written."""
 
     start: Size
     stop: Size
     drops: bool
     raw: Any
+    step: int = 1
+
+    @property
+    def size(self) -> Size:
+        """How many places that are."""
+        return (self.stop - self.start + self.step - 1) // self.step
 
 
 class Slice(Op):
-    """`x[0]` is one place of an axis, which is dropped; `x[:H, 1:]` a stretch of each. Negative: from the end."""
+    """`x[0]` is one place of an axis, which is dropped; `x[:H, 1:]` a stretch of each. Negative: from the end.
+
+    `x[:, ::2]` takes every second place, the first among them: of 5 places 3.
+    """
 
     name = "slice"
     operator = "[]"
@@ -121,14 +131,22 @@ class Slice(Op):
         Case("input[1:, :2]", "[4, 6] -> [3, 2]"),
         Case("input[:, 1:-1, 0]", "[4, 6, W] -> [4, 4]"),
         Case("input[:, :input.length // 2]", "[4, L] -> [4, L//2]"),
+        Case("input[:, ::2]", "[4, L] -> [4, (L + 1)//2]"),
+        Case("input[1::3]", "[7] -> [2]"),
+        Case("input[:, 1::2, ::2]", "[4, H, W] -> [4, H//2, (W + 1)//2]"),
+        Case("input[:, 1:input.length - 1:3]", "[2, L] -> [2, L//3]"),
+        Case("input[-1, :-1:2]", "[2, 8, W] -> [4, W]"),
+        Case("input[::1]", "[5] -> [5]"),
         Wrong("input[4]", "[4, 6]", "index-out-of-range"),
         Wrong("input[:, 2:8]", "[4, 6]", "index-out-of-range"),
         Wrong("input[3:1]", "[4, 6]", "index-out-of-range"),
+        Wrong("input[::0]", "[4, 6]", "bad-argument"),
+        Wrong("input[::-1]", "[4, 6]", "bad-argument"),
         Wrong("input[0, 0, 0]", "[4, 6]", "index-out-of-range"),
     )
 
     items: Annotated[Any, _ITEMS]
-    """Per axis a whole number or size, or the start and the stop (none: the end of the axis)."""
+    """Per axis a whole number or size, or start, stop and step (none: the end of the axis, and 1)."""
 
     def stretches(self, x: TensorType) -> list[Stretch]:
         found = []
@@ -136,7 +154,7 @@ class Slice(Op):
             if isinstance(item, tuple):
                 start = 0 if item[0] is None else _from_start(item[0], size)
                 stop = size if item[1] is None else _from_start(item[1], size)
-                found.append(Stretch(start, stop, False, item))
+                found.append(Stretch(start, stop, False, item, 1 if item[2] is None else item[2]))
             else:
                 at = _from_start(item, size)
                 found.append(Stretch(at, at + 1, True, item))
@@ -151,7 +169,10 @@ class Slice(Op):
                 misfit = Misfit("index-out-of-range", f"there is no place {each.raw} on {where}, whose size is {size}")
                 nothing = misfit
             else:
-                written = ":".join("" if end is None else str(end) for end in each.raw)
+                if each.step < 1:
+                    message = f"the step of a slice is a whole number from 1 on; this is {each.step}"
+                    raise Misfit("bad-argument", message, "flip turns an axis round" if each.step == -1 else "")
+                written = ":".join("" if end is None else str(end) for end in each.raw[:2])
                 misfit = Misfit("index-out-of-range", f"{written} goes beyond {where}, whose size is {size}")
                 nothing = Misfit("index-out-of-range", f"{written} leaves nothing of {where}, whose size is {size}")
             yield from _need(each.start, ">=", 0, misfit)
@@ -160,7 +181,7 @@ class Slice(Op):
 
     def gives(self, *x: TensorType, **named: TensorType) -> TensorType:
         taken = self.stretches(x[0])
-        kept = tuple(each.stop - each.start for each in taken if not each.drops)
+        kept = tuple(each.size for each in taken if not each.drops)
         dropped = any(each.drops for each in taken)
         return x[0].to(*kept, *x[0].shape[len(taken) :], layout="" if dropped else None)
 
@@ -174,16 +195,20 @@ class Slice(Op):
 
     def onnx(self, g: OnnxGraph, *x: OnnxValue, **named: OnnxValue) -> OnnxValue:
         taken = self.stretches(x[0].type)
-        wanted = [(at, each) for at, each in enumerate(taken) if each.drops or each.raw != (None, None)]
+        wanted = [
+            (at, each) for at, each in enumerate(taken) if each.drops or each.raw[:2] != (None, None) or each.step > 1
+        ]
         if not wanted:
             return g.node("Identity", x[0])  # type: ignore[no-any-return]
         axes = g.constant([x[0].dim(at) for at, _ in wanted], "int")
         starts = sizes_onnx(g, [_first(each) for _, each in wanted])
         stops = sizes_onnx(g, [_end(each) for _, each in wanted])
         dropped = [x[0].dim(at) for at, each in wanted if each.drops]
-        kept = [each.stop - each.start for each in taken]
+        kept = [each.size for each in taken]
         kind = x[0].type.to(*kept, *x[0].type.shape[len(taken) :]) if dropped else None
-        found: OnnxValue = g.node("Slice", x[0], starts, stops, axes, type=kind)
+        steps = [each.step for _, each in wanted]
+        jumps = [g.constant(steps, "int")] if max(steps) > 1 else []
+        found: OnnxValue = g.node("Slice", x[0], starts, stops, axes, *jumps, type=kind)
         return g.node("Squeeze", found, g.constant(dropped, "int")) if dropped else found
 
 

@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from specc.catalogue.arguments import Count, Flag, KeywordOnly, Positive, optional
-from specc.catalogue.axes import apart, broadcast, broadcast_rules, equal, shape
+from specc.catalogue.axes import apart, broadcast, broadcast_rules, equal, same, shape
 from specc.catalogue.entry import Case, Misfit, Wrong
 from specc.catalogue.op import EVERYTHING, Op, Reach, Rule, TensorType, WeightedOp, WeightSpec
-from specc.code.nodes import Binary, call
+from specc.code.nodes import Binary, call, method
 from specc.sizes.dim import Size, product
 
 if TYPE_CHECKING:
@@ -89,6 +89,63 @@ class Linear(WeightedOp):
         return g.node("Transpose", g.weight("weight"), perm=[1, 0], type=kind)  # type: ignore[no-any-return]
 
 
+class Bilinear(WeightedOp):
+    """x W y + b along the last axes of two tensors: every feature from every pair of features.
+
+    It counts one multiply-add per weight and place, as a dense layer does.
+    """
+
+    name = "bilinear"
+    takes = "* f"
+    inputs = (2, 2)
+    batchless = True
+    layout = "last"
+    cases = (
+        Case("bilinear(x, y, 5)", "[3]; [4] -> [5]", params=65, macs=60),
+        Case("bilinear(x, y, 2)", "[T, 3]; [T, 4] -> [T, 2]", params=26, macs="24*T"),
+        Case("bilinear(x, y, 2, bias=false)", "[6, T, 3]; [6, T, 4] -> [6, T, 2]", params=24),
+        Case("bilinear(input, input, 3)", "[2, 3, T, 4] -> [2, 3, T, 3]", params=51),
+        Case("bilinear(x, y, 2)", "[T, F]; [T, 4] -> [T, 2]", params="8*F + 2"),
+        Case("bilinear(x, k, 2)", "[2, 3] -> [2, 2]", 34, given="input as x; parameter p: [2, 4]; k: 2 * p"),
+        Wrong("bilinear(x, y, 2)", "[5, 3]; [6, 4]", "shape-mismatch"),
+        Wrong("bilinear(x, y, 2)", "[5, 3]; [4]", "shape-mismatch"),
+        Wrong("bilinear(input, input, 0)", "[5]", "bad-argument", at="features"),
+    )
+
+    features: Positive
+    """How many features it makes."""
+    _: KeywordOnly
+    bias: Flag = True
+    """Whether a learned number is added to each feature."""
+
+    def rules(self, *x: TensorType, **named: TensorType) -> Iterable[Rule]:
+        return same(x[0], x[1], 1, but=x[0].rank - 1)
+
+    def gives(self, *x: TensorType, **named: TensorType) -> TensorType:
+        return replace(x[0].to(*x[0].shape[:-1], self.features), batched=x[0].batched or x[1].batched)
+
+    def weights(self, *x: TensorType, **named: TensorType) -> Mapping[str, WeightSpec]:
+        taken = x[0].last
+        found = {"weight": WeightSpec((self.features, taken, x[1].last), fan_in=taken)}
+        return found | ({"bias": WeightSpec((self.features,), fan_in=taken, decays=False)} if self.bias else {})
+
+    def macs(self, *x: TensorType, y: TensorType, **named: TensorType) -> Size:
+        return product(y.shape) * x[0].last * x[1].last
+
+    def reach(self, *x: TensorType) -> tuple[Reach, ...] | str | None:
+        return EVERYTHING if x[0].rank == 1 else None
+
+    def module(self, *x: TensorType, **named: TensorType) -> Expression | None:
+        words = {} if self.bias else {"bias": False}
+        return call("nn.Bilinear", x[0].last, x[1].last, self.features, **words)
+
+    def onnx(self, g: OnnxGraph, *x: OnnxValue, **named: OnnxValue) -> OnnxValue:
+        letters = "".join(chr(ord("m") + at) for at in range(x[0].type.rank - 1 + x[0].type.batched))
+        equation = f"{letters}i,kij,{letters}j->{letters}k"
+        found: OnnxValue = g.node("Einsum", x[0], g.weight("weight"), x[1], equation=equation)
+        return g.node("Add", found, g.weight("bias")) if self.bias else found
+
+
 class Embedding(WeightedOp):
     """A learned row of numbers for each whole number; the rows stand on a new last axis."""
 
@@ -133,6 +190,42 @@ class Embedding(WeightedOp):
 
     def onnx(self, g: OnnxGraph, *x: OnnxValue, **named: OnnxValue) -> OnnxValue:
         return g.node("Gather", g.weight("weight"), x[0], axis=0)  # type: ignore[no-any-return]
+
+
+class OneHot(Op):
+    """For each whole number a row with 1 at its place and 0 elsewhere; the rows stand on a new last axis."""
+
+    name = "one_hot"
+    takes = "*"
+    batchless = True
+    layout = "last"
+    dtypes = ("int",)
+    cases = (
+        Case("one_hot(5)", "int [T] -> [T, 5]"),
+        Case("one_hot(4)", "int [] -> [4]"),
+        Case("one_hot(4)", "int [3, H, W] -> [3, H, W, 4]"),
+        Case("argmax(axis=0) -> one_hot(6)", "[6, 2, T] -> [2, T, 6]"),
+        Wrong("one_hot(0)", "int [3]", "bad-argument", at="count"),
+        Wrong("one_hot(4)", "[3]", "wrong-dtype"),
+    )
+
+    count: Positive
+    """How many whole numbers there are, from 0 to count - 1."""
+
+    def gives(self, *x: TensorType, **named: TensorType) -> TensorType:
+        return x[0].to(*x[0].shape, self.count, dtype="float")
+
+    def torch(self, t: TorchContext, *x: TorchValue, **named: TorchValue) -> Expression:
+        return method(t.function("F.one_hot", x[0], self.count), "float")
+
+    def onnx(self, g: OnnxGraph, *x: OnnxValue, **named: OnnxValue) -> OnnxValue:
+        sizes, values = g.constant(int(self.count), "int"), g.constant([0.0, 1.0])
+        if x[0].type.rank or x[0].type.batched:
+            return g.node("OneHot", x[0], sizes, values, axis=-1)  # type: ignore[no-any-return]
+        first = g.constant([0], "int")  # ONNX wants an axis
+        one = g.node("Unsqueeze", x[0], first, type=x[0].type.to(1))
+        found = g.node("OneHot", one, sizes, values, axis=-1, type=g.types[0].to(1, self.count))
+        return g.node("Squeeze", found, first)  # type: ignore[no-any-return]
 
 
 class Matmul(Op):

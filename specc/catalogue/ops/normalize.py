@@ -129,7 +129,7 @@ class LocalResponseNorm(Op):
     _: KeywordOnly
     alpha: Real = 1e-4
     """The weight of the mean of squares."""
-    beta: Real = 0.75
+    beta: PositiveReal = 0.75
     """The power."""
     k: Real = 1.0
     """What is added to the mean of squares."""
@@ -143,6 +143,7 @@ class LocalResponseNorm(Op):
         Case("lrn(9, alpha=1)", "[4, 3, 3] -> [4, 3, 3]"),
         Wrong("lrn(5)", "[8]", "wrong-rank"),
         Wrong("lrn(0)", "[8, 4]", "bad-argument", at="size"),
+        Wrong("lrn(3, beta=0)", "[8, 4]", "bad-argument", at="beta"),
     )
 
     def module(self, x: TensorType) -> Expression | None:  # type: ignore[override]

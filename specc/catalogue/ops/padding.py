@@ -41,7 +41,13 @@ Widths = Annotated[
     ),
 ]
 Sizes = Annotated[Any, Kind("a size, or a list with one per spatial axis", either(SIZE, items(SIZE, 1)), symbolic=True)]
-MODES = {"zeros": ("constant", "constant"), "reflect": ("reflect", "reflect"), "replicate": ("replicate", "edge")}
+MODES = {  # in PyTorch, in ONNX
+    "zeros": ("constant", "constant"),
+    "reflect": ("reflect", "reflect"),
+    "replicate": ("replicate", "edge"),
+    "circular": ("circular", "wrap"),
+}
+_MOST = {"reflect": (1, "to mirror beside its edge"), "circular": (0, "to take from its other end")}
 
 
 class Pad(Op):
@@ -58,8 +64,9 @@ class Pad(Op):
     """The axes that grow; by default all after the channels."""
     multiple: optional(Sizes) = None  # type: ignore[valid-type]
     """Make each size a multiple of this; half of what is missing goes before, an odd rest behind; `crop` undoes it."""
-    mode: Annotated[str, choice("zeros", "reflect", "replicate")] = "zeros"
-    """What stands there: a constant, the input mirrored at its edge place, or its edge place again."""
+    mode: Annotated[str, choice(*MODES)] = "zeros"
+    """What stands there: a constant, the input mirrored at its edge place, its edge place again, or the input from its
+    other end on (`circular`)."""
     value_: Real = 0
     """The constant of `mode=zeros`."""
 
@@ -78,12 +85,17 @@ class Pad(Op):
         Case("pad([0, [1, 2]], mode=reflect)", "[3, H, 6] -> [3, H, 9]"),
         Case("pad(multiple=8, mode=replicate)", "[3, 5, W] -> [3, 8, 8*((W + 7)//8)]"),
         Case("pad([1, 2, 3], mode=replicate)", "[3, 5, 6, 2] -> [3, 7, 10, 8]"),
+        Case("pad([[2, 1]], mode=circular)", "[3, L] -> [3, L + 3]"),
+        Case("pad([2, [0, 3]], mode=circular)", "[3, 5, 3] -> [3, 9, 6]"),
+        Case("pad(1, mode=circular) -> conv(2, 3)", "[3, H, W] -> [2, H, W]", 56),
+        Case("pad([1, 2, 0], mode=circular)", "[3, 5, H, 2] -> [3, 7, H + 4, 2]"),
         Case("pad(H)", "[3, H] -> [3, 3*H]"),
         Wrong("pad", "[3, 5]", "missing-argument"),
         Wrong("pad(1)", "[5]", "no-such-axis"),
         Wrong("pad([1, 2])", "[3, 5]", "bad-argument", at="widths"),
         Wrong("pad(-1)", "[3, 5]", "bad-argument", at="widths"),
         Wrong("pad(5, mode=reflect)", "[3, 5, 9]", "pad-too-wide", at="widths"),
+        Wrong("pad(6, mode=circular)", "[3, 5, 9]", "pad-too-wide", at="widths"),
         Wrong("pad(1, axes=channels, mode=reflect)", "[3, 5]", "unsupported-argument", at="axes"),
         Wrong("pad(1, mode=replicate, value=2)", "[3, 5]", "bad-argument", at="value"),
         Wrong("pad(1, axes=depth)", "[3, 5]", "no-such-axis", at="axes"),
@@ -120,8 +132,8 @@ class Pad(Op):
                 if self.widths is not None and (isinstance(side, Dim) or side < 0):
                     predicate = Compare(side, ">=", 0) if isinstance(side, Dim) else False
                     yield Rule(predicate, _refusal(f"a padding of {side} is less than nothing", "widths"))
-                if self.mode == "reflect" and side != 0:
-                    yield from _mirrored(x.shape[axis], side)
+                if self.mode in _MOST and side != 0:
+                    yield from _taken(x.shape[axis], side, *_MOST[self.mode])
 
     def _refuse_arguments(self, x: TensorType) -> None:
         if self.widths is None and self.multiple is None:
@@ -192,12 +204,12 @@ def _refusal(message: str, argument: str) -> Misfit:
     return Misfit("bad-argument", message, argument=argument)
 
 
-def _mirrored(size: Size, side: Size) -> Iterable[Rule]:
-    if isinstance(size, Dim) or isinstance(side, Dim) or side >= size:
+def _taken(size: Size, side: Size, fewer: int, says: str) -> Iterable[Rule]:
+    if isinstance(size, Dim) or isinstance(side, Dim) or side > size - fewer:
         known = not isinstance(size, Dim) and not isinstance(side, Dim)
-        message = f"a size of {size} has no {side} places to mirror beside its edge"
+        message = f"a size of {size} has no {side} places {says}"
         misfit = Misfit("pad-too-wide", message, "mode=replicate has no such bound", argument="widths")
-        yield Rule(False if known else Compare(side, "<", size), misfit)
+        yield Rule(False if known else Compare(side, "<=", size - fewer), misfit)
 
 
 class Crop(Op):

@@ -74,10 +74,71 @@ class Log(Pointwise):
     cases = (*at_every_rank("log"), Case("exp -> log", "[4, 6, 6] -> [4, 6, 6]"))
 
 
+class Sin(Pointwise):
+    """The sine, of radians."""
+
+    name = "sin"
+    value = math.sin
+    function = "torch.sin"
+    node = "Sin"
+    cases = at_every_rank("sin")
+
+
+class Cos(Pointwise):
+    """The cosine, of radians."""
+
+    name = "cos"
+    value = math.cos
+    function = "torch.cos"
+    node = "Cos"
+    cases = at_every_rank("cos")
+
+
+class Erf(Pointwise):
+    """The error function: the chance that a normal number of variance 1/2 lies within x of 0, with the sign of x."""
+
+    name = "erf"
+    value = math.erf
+    function = "torch.erf"
+    node = "Erf"
+    cases = at_every_rank("erf")
+
+
+class Round(Pointwise):
+    """The nearest whole number, of two the even one; of a tensor still a real number."""
+
+    name = "round"
+    value = round
+    function = "torch.round"
+    node = "Round"
+    cases = (*at_every_rank("round"), Case("round(4 * input)", "[4, L] -> [4, L]"))
+
+
+class Floor(Pointwise):
+    """The largest whole number that is not above; of a tensor still a real number."""
+
+    name = "floor"
+    value = math.floor
+    function = "torch.floor"
+    node = "Floor"
+    cases = (*at_every_rank("floor"), Case("floor(4 * input)", "[4, L] -> [4, L]"))
+
+
+class Ceil(Pointwise):
+    """The smallest whole number that is not below; of a tensor still a real number."""
+
+    name = "ceil"
+    value = math.ceil
+    function = "torch.ceil"
+    node = "Ceil"
+    cases = (*at_every_rank("ceil"), Case("ceil(4 * input)", "[4, L] -> [4, L]"))
+
+
 class Sign(Pointwise):
     """-1, 0 or 1."""
 
     name = "sign"
+    makes, undone = "sign", True
     dtypes = ("float", "int")
     function = "torch.sign"
     node = "Sign"

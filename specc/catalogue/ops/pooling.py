@@ -11,6 +11,7 @@ from specc.catalogue.op import EVERYTHING, Op, Reach, Rule, TensorType
 from specc.catalogue.ops.fitting import window_rules
 from specc.catalogue.ops.kernels import given, together
 from specc.catalogue.ops.padded import NEGATIVE_INFINITY, closing, closing_widths, onnx_pad, torch_pad
+from specc.catalogue.ops.places import POOL, unpadded, within_channel
 from specc.catalogue.ops.windows import Axis, axes_of
 from specc.code.nodes import Binary, Expression, call, value
 from specc.sizes.conditions import Compare
@@ -78,7 +79,8 @@ class _Pool(Op):
         axes = axes_of(self, x.type)
         if not self._native(axes):
             return self._padded_first(t, x, axes)
-        return t.function(f"F.{self.function}{len(axes)}d", x, value(self.kernel), **self._arguments(axes))
+        named = self._arguments(axes) | ({"return_indices": value(True)} if len(t.types) > 1 else {})
+        return t.function(f"F.{self.function}{len(axes)}d", x, value(self.kernel), **named)
 
     def _padded_first(self, t: TorchContext, x: TorchValue, axes: tuple[Axis, ...]) -> Expression:
         raise NotImplementedError
@@ -99,9 +101,11 @@ class _Pool(Op):
 
 
 class MaxPool(_Pool):
-    """The largest value in each window; padding never counts."""
+    """The largest value in each window; padding never counts. `.indices` says where each lay, for `unpool`: its place
+    within the channel, counted in row order."""
 
     name = "maxpool"
+    further = ("indices",)
     torch_name = "MaxPool"
     function = "max_pool"
 
@@ -130,6 +134,15 @@ class MaxPool(_Pool):
         Case("maxpool(3, stride=1, padding=1, dilation=2, fit=up)", "[2, 7, L] -> [2, 5, L - 2]"),
         Case("maxpool(3, stride=1, padding=[[0, 2], 1])", "[2, 5, 6] -> [2, 5, 6]"),
         Case("maxpool(2, stride=3, padding=[[0, 1]], fit=up)", "[2, L] -> [2, (L + 2)//3]"),
+        Case("maxpool(2)", "[4, 8, 6] -> [4, 4, 3]; int [4, 4, 3]"),
+        Case(
+            "maxpool(3, stride=2, padding=1)",
+            "[3, H, W] -> [3, (H + 1)//2, (W + 1)//2]; int [3, (H + 1)//2, (W + 1)//2]",
+        ),
+        Case("maxpool(2, fit=up)", "[3, 5, 7, 6] -> [3, 3, 4, 3]; int [3, 3, 4, 3]"),
+        Case("maxpool(3, stride=1, padding=[[0, 2], 1])", "[2, 5, W] -> [2, 5, W]; int [2, 5, W]"),
+        Case("maxpool(3, stride=2, padding=[[2, 0]])", "[2, 9] -> [2, 5]; int [2, 5]"),
+        Case("maxpool(2, stride=3, padding=[[0, 1]], fit=up)", "[2, L] -> [2, (L + 2)//3]; int [2, (L + 2)//3]"),
         Wrong("maxpool(2)", "[4, 7, 8]", "window-does-not-fit"),
         Wrong("maxpool(3, stride=3)", "[4, 7, 7]", "window-does-not-fit"),
         Wrong("maxpool(5)", "[4, 4, 4]", "window-too-large", at="kernel"),
@@ -137,19 +150,35 @@ class MaxPool(_Pool):
         Wrong("maxpool(3, fit=sideways)", "[4, 9, 9]", "unknown-name", at="fit"),
     )
 
-    def _padded_first(self, t: TorchContext, x: TorchValue, axes: tuple[Axis, ...]) -> Expression:
-        padded = torch_pad(t, x, closing_widths(t, x, axes), NEGATIVE_INFINITY)
-        return self._unpadded(t, padded, len(axes), ceil=False)
+    def gives(self, x: TensorType) -> tuple[TensorType, ...]:  # type: ignore[override]
+        made = super().gives(x)
+        return made, made.to(*made.shape, dtype="int")
 
-    def onnx(self, g: OnnxGraph, x: OnnxValue) -> OnnxValue:  # type: ignore[override]
-        axes = axes_of(self, x.type)
+    def _padded_first(self, t: TorchContext, x: TorchValue, axes: tuple[Axis, ...]) -> Expression:
+        widths = closing_widths(t, x, axes)
+        if len(t.types) > 1:
+            t.support("padded_max_pool")
+            flat = tuple(side for pair in reversed(list(widths)) for side in pair)
+            stride = self.kernel if self.stride is None else self.stride
+            return call(
+                "padded_max_pool", x.node, flat, self.kernel, stride, **given(len(axes), dilation=(self.dilation, 1))
+            )
+        return self._unpadded(t, torch_pad(t, x, widths, NEGATIVE_INFINITY), len(axes), ceil=False)
+
+    def onnx(self, g: OnnxGraph, x: OnnxValue) -> OnnxValue | tuple[OnnxValue, ...]:  # type: ignore[override]
+        axes, plain = axes_of(self, x.type), x.type
         attributes = self._attributes(axes) | {"dilations": [axis.dilation for axis in axes]}
         if any(axis.unclear or max(axis.pads) >= axis.kernel for axis in axes):
             # ONNX is unclear about windows behind the input; onnxruntime refuses pads as long as a dilated kernel
             x = onnx_pad(g, x, [(axis.before, closing(axis)) for axis in axes], NEGATIVE_INFINITY)
             attributes |= {"pads": [0] * (2 * len(axes)), "ceil_mode": 0}
-        found: OnnxValue = g.node("MaxPool", x, **attributes)
-        return found
+        if len(g.types) == 1:
+            return g.node(POOL, x, **attributes)  # type: ignore[no-any-return]
+        largest, flat = g.node(POOL, x, **attributes, outputs=2)
+        places = within_channel(g, flat, x.type)
+        if x.type is not plain:
+            places = unpadded(g, places, plain, x.type, [axis.pads[0] for axis in axes])
+        return largest, places
 
 
 class AvgPool(_Pool):

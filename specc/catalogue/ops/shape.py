@@ -84,6 +84,7 @@ class Reshape(Reorder):
         Case("reshape([2, 3, input.length])", "[6, L] -> [2, 3, L]"),
         Case("reshape([6, input.width])", "[2, 3, W] -> [6, W]"),
         Case("reshape([2, input.features // 2])", "[F] -> [2, F//2]"),
+        Case("reshape([])", "[1] -> []"),
         Case("reshape([input.height * input.width, 4])", "[4, H, W] -> [H*W, 4]"),
         Wrong("reshape([5, 5])", "[24]", "reshape-size", at="shape"),
         Wrong("reshape([-1, 4])", "[24]", "bad-argument", at="shape"),
@@ -150,6 +151,39 @@ class Squeeze(Op):
     def onnx(self, g: OnnxGraph, *x: OnnxValue, **named: OnnxValue) -> OnnxValue:
         axes = g.constant([x[0].dim(position(self.axis, x[0].type.rank))], "int")
         return g.node("Squeeze", x[0], axes)  # type: ignore[no-any-return]
+
+
+class Unsqueeze(Op):
+    """The tensor with a further axis of size 1; `axis` is its place in the result, -1 the last."""
+
+    name = "unsqueeze"
+    batchless = True
+    moves = True
+    layout = ""
+    dtypes = ANY
+    cases = (
+        Case("unsqueeze(0)", "[H, W] -> [1, H, W]"),
+        Case("unsqueeze(-1)", "[T] -> [T, 1]"),
+        Case("unsqueeze(1)", "[2, H, 4] -> [2, 1, H, 4]"),
+        Case("unsqueeze(-2)", "[2, 3, 4, 5] -> [2, 3, 4, 1, 5]"),
+        Case("sum -> unsqueeze(0)", "[4] -> [1]"),
+        Case("unsqueeze(arange(4), 1) < unsqueeze(arange(5), 0)", "[4] -> bool [4, 5]"),
+        Wrong("unsqueeze(3)", "[4, 6]", "no-such-axis", at="axis"),
+    )
+
+    axis: Whole
+    """Where the new axis stands in the result."""
+
+    def gives(self, *x: TensorType, **named: TensorType) -> TensorType:
+        at = position(self.axis, x[0].rank + 1)
+        return x[0].to(*x[0].shape[:at], 1, *x[0].shape[at:], layout="")
+
+    def torch(self, t: TorchContext, *x: TorchValue, **named: TorchValue) -> Expression:
+        return method(x[0].node, "unsqueeze", x[0].dim(position(self.axis, x[0].type.rank + 1)))
+
+    def onnx(self, g: OnnxGraph, *x: OnnxValue, **named: OnnxValue) -> OnnxValue:
+        axes = g.constant([x[0].dim(position(self.axis, x[0].type.rank + 1))], "int")
+        return g.node("Unsqueeze", x[0], axes)  # type: ignore[no-any-return]
 
 
 class Expand(Op):

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 LATER: dict[str, tuple[str, ...]] = {
     "train": ("augment", "rates", "steps", "average", "precision", "freeze", "postprocess", "sweep"),
-    "source": ("mnist", "cifar10", "volumes", "pairs", "synthetic", "python"),
-    "split": ("kfold",),
+    "source": ("volumes", "pairs", "synthetic", "python"),
     "prepare": ("crop",),
-    "loss": ("bias_error", "hinge", "perceptron", "dice", "focal", "kl", "discriminative"),
+    "loss": ("discriminative",),
     "optimizer": ("rmsprop", "adagrad", "lbfgs"),
     "schedule": ("multistep", "plateau", "polynomial", "inverse", "onecycle", "table"),
     "metric": ("precision", "recall", "auc", "dice", "iou", "hausdorff", "assd"),

@@ -113,3 +113,29 @@ class Images(SourceSetting):
     def keywords(self, folder: Path) -> Mapping[str, Any]:
         masks = None if self.masks is None else folder / self.masks
         return {"folder": folder / self.folder, "size": self.size, "masks": masks, "channels": self.channels}
+
+
+class Mnist(SourceSetting):
+    """A folder with the files of MNIST, or of a data set in its format: `image` [1, 28, 28] in 0..1, and its test part."""
+
+    name = "mnist"
+    runs = "specc.data.idx:Mnist"
+
+    folder: String
+    """The folder with train-images-idx3-ubyte and the other three, as they are or with .gz."""
+
+    def keywords(self, folder: Path) -> Mapping[str, Any]:
+        return {"folder": folder / self.folder}
+
+
+class Cifar10(SourceSetting):
+    """A folder with the binary version of CIFAR-10: `image` [3, 32, 32] in 0..1, ten classes, and its test part."""
+
+    name = "cifar10"
+    runs = "specc.data.cifar:Cifar10"
+
+    folder: String
+    """The folder with data_batch_1.bin to data_batch_5.bin and test_batch.bin."""
+
+    def keywords(self, folder: Path) -> Mapping[str, Any]:
+        return {"folder": folder / self.folder}

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar
 
 from specc.catalogue.arguments import (
     Count,
+    Flag,
     Initializer,
     KeywordOnly,
     Kind,
@@ -30,7 +31,10 @@ class Data(Setting):
 
 
 class Split(Setting):
-    """The shares of training, validation and test; what is left out of `train` goes in equal parts to the others."""
+    """The shares of training, validation and test; what is left out of `train` goes in equal parts to the others.
+
+    `split kfold(5), validation=0.1` takes one of five folds as the test part, `split "folds.csv"` what a file says.
+    """
 
     name = "split"
     holds = "split"
@@ -42,6 +46,13 @@ class Split(Setting):
     """The share that chooses the best weights and when to stop."""
     test: optional(Fraction) = None  # type: ignore[valid-type]
     """The share that is looked at once, at the end."""
+    group: DottedName = ""
+    """Samples that are alike in this (a patient) stay in one part: a column of a table, a field of arrays, a column of
+    samples.csv in a folder."""
+    stratify: Flag = True
+    """Whether every class is spread over the parts in proportion."""
+    fold: Positive = 1
+    """Which fold is the test part, where there are folds."""
 
 
 class Prepare(Setting):
@@ -136,12 +147,12 @@ class Weights(Setting):
     name = "weights"
 
     file: String
-    """A .safetensors file, from the project's folder on."""
+    """A .safetensors file, or a state-dict saved by PyTorch, from the project's folder on."""
     _: KeywordOnly
     into: DottedName = ""
-    """The module whose keys the file has; the whole network otherwise."""
+    """The part of the network that the file is of; the whole network otherwise."""
     except_: DottedNames = ()
-    """Modules that are not in the file, or not to be taken from it."""
+    """Parts that keep their first values, by their paths in the network or in the file."""
 
 
 class Metrics(Setting):

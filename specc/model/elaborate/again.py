@@ -6,9 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 from specc.model.elaborate import lines
 from specc.model.elaborate.body import Body
+from specc.model.elaborate.calls import items_of
 from specc.model.elaborate.problem import Silent, problem
 from specc.model.elaborate.resolve import Element
-from specc.model.elaborate.scope import Again, BlockValue, GroupLayer, OpLayer, Scope, TensorRef
+from specc.model.elaborate.scope import (
+    Again,
+    BlockValue,
+    GroupLayer,
+    OpLayer,
+    Scope,
+    TensorList,
+    TensorRef,
+    awaited,
+    ids_of,
+)
 from specc.model.graph import Frame, Module, Step
 from specc.syntax import tree
 from specc.text.record import changed
@@ -22,42 +33,47 @@ def again(walk: Walk, value: Again, flow: Any) -> tuple[Any, Module | None, Any]
     label = value.label
     if isinstance(label.tensor, TensorRef) and label.tensor.type is None:
         raise Silent
-    tensor = lines.flowing_tensor(flow, value.node.span)
+    several = isinstance(flow, TensorList)
+    tensors = items_of(flow, value.node) if several else [lines.flowing_tensor(flow, value.node.span)]
     module = label.module
     assert module is not None
     outer = walk.body
     if isinstance(label.layer, OpLayer):
-        made = walk.builder.place(
-            label.layer, (tensor, *label.layer.tensors), module.path, module, module.weights, value.node.span
-        )
+        missing = label.layer.op.tensors()[0] - len(tensors)
+        inputs = (*tensors, *label.layer.tensors[len(label.layer.tensors) - missing :]) if missing > 0 else (*tensors,)
+        made = walk.builder.place(label.layer, inputs, module.path, module, module.weights, value.node.span)
         outer.frame.items.append(walk.builder.steps[-1])
         return made, None, None
-    frame = Frame(module, (tensor.id,), again=True)
+    frame = Frame(module, tuple(ids_of(tensors)), again=True)
     outer.frame.items.append(frame)
     shadow = _shadow(module)
     if isinstance(label.layer, BlockValue):
-        wanted = sum(each.type == "tensor" for each in label.layer.definition.parameters)
-        if wanted:
-            raise problem(
-                "missing-input", value.node.span, f"`{label.layer.definition.name}` needs {wanted} more tensors"
-            )
-        inside = walk.block(label.layer, shadow, frame, (tensor,), value.node.span)
+        parameters = awaited(label.layer)
+        if parameters and len(tensors) != len(parameters) + 1:
+            names = ", ".join(f"`{each}`" for each in parameters)
+            help = f"write `[x, {', '.join(parameters)}] -> {module.name}`"
+            raise problem("missing-input", value.node.span, f"`{label.layer.definition.name}` needs {names} too", help)
+        inputs = tuple(tensors) if parameters else (flow,)
+        inside = walk.block(label.layer, shadow, frame, inputs, value.node.span)
     elif isinstance(label.layer, GroupLayer):
-        inside = walk.group(label.layer, shadow, frame, tensor, isinstance(label.layer.node, tree.Parallel))
+        inside = walk.group(label.layer, shadow, frame, flow, isinstance(label.layer.node, tree.Parallel))
     else:
-        inside = _repeat_chain(walk, label.layer, shadow, frame, tensor)
+        inside = _repeat_chain(walk, label.layer, shadow, frame, flow)
     frame.module = module
-    same = _same(walk, module, shadow, frame)
+    same = _same_batches(walk, module, frame) or _same(walk, module, shadow, frame)
     if same:
         raise problem("shared-shape", value.node.span, same)
-    return inside.flow, None, None
+    result = TensorList(tuple(inside.branches)) if inside.parallel else inside.flow
+    return result, None, None if isinstance(label.layer, list) else (inside, label.layer)
 
 
-def _repeat_chain(walk: Walk, elements: list[Element], shadow: Module, frame: Frame, tensor: TensorRef) -> Body:
-    inner = Body(shadow, frame, Scope(walk.body.scope, "chain"), False, frozenset(), tensor)
+def _repeat_chain(
+    walk: Walk, elements: list[Element], shadow: Module, frame: Frame, flow: TensorRef | TensorList
+) -> Body:
+    inner = Body(shadow, frame, Scope(walk.body.scope, "chain"), False, frozenset(), flow)
     walk.bodies.append(inner)
     try:
-        inner.flow, _, _ = lines.run(walk, [each for each in elements if each.module], tensor, inner.next_name)
+        inner.flow, _, _ = lines.run(walk, [each for each in elements if each.module], flow, inner.next_name)
     finally:
         walk.bodies.pop()
     frame.result = inner.flow.id if isinstance(inner.flow, TensorRef) else None
@@ -66,6 +82,18 @@ def _repeat_chain(walk: Walk, elements: list[Element], shadow: Module, frame: Fr
 
 def _shadow(module: Module) -> Module:
     return Module(module.name, module.path, module.kind, module.record)
+
+
+def _same_batches(walk: Walk, module: Module, frame: Frame) -> str:
+    """A sentence if a tensor has a batch at one use and none at the other: the lines inside would differ."""
+    first = module.frame
+    for at, (before, now) in enumerate(zip(first.inputs if first else (), frame.inputs, strict=False)):
+        old, new = walk.builder.values[before].type, walk.builder.values[now].type
+        if old is not None and new is not None and old.batched != new.batched:
+            name = f"`{frame.names[at]}`" if at and frame.names else "what flows in"
+            one, other = ("a batch", "none") if old.batched else ("no batch", "one")
+            return f"`{module.path}` had {one} in {name} at its first use, and {other} here"
+    return ""
 
 
 def _same(walk: Walk, module: Module, shadow: Module, frame: Frame) -> str:

@@ -33,7 +33,7 @@ class Body:
     counts: dict[str, int] = field(default_factory=dict)
     numbers: int = 0
     parallel: bool = False
-    branches: list[TensorRef] = field(default_factory=list)
+    branches: list[TensorRef | TensorList] = field(default_factory=list)
     network: bool = False
 
     def path(self, name: str) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from specc.catalogue.entry import BadArguments, Field
 from specc.catalogue.op import Op
-from specc.model.elaborate.arithmetic import inexact
+from specc.model.elaborate.arithmetic import FUNCTIONS, inexact
 from specc.model.elaborate.fitting import any_word, fitted, unknown_argument
 from specc.model.elaborate.functions import builtin_call, function_call
 from specc.model.elaborate.problem import problem, suggestion
@@ -99,7 +99,7 @@ def op_call(evaluator: Evaluator, kind: type[Op], node: tree.Call | tree.Expr, s
         words = place.kind.words if place else kind.rest.words if kind.rest else ()
         value = _item(evaluator, argument.value, scope, words)
         given = _tensors(evaluator, value, argument.value)
-        if given is not None and not (values or rest):
+        if given is not None and (kind.tensors_last or not (values or rest)):
             if kind.one_is_itself and len(arguments) == len(given) == 1 and not isinstance(value, TensorRef):
                 return given[0]
             tensors += given
@@ -139,6 +139,8 @@ def _by_name(
     value = _item(evaluator, argument.value, scope, field.kind.words if field else ())
     if field is None:
         extra[argument.name] = value
+    elif field.kind.tensor and (value is None or (isinstance(value, Word) and value in field.kind.words)):
+        return  # the default, by its word: `mask=none`
     elif field.kind.tensor and not isinstance(value, Word | None):
         named[argument.name] = _one_tensor(evaluator, value, argument)
     else:
@@ -156,10 +158,29 @@ def _tensors(evaluator: Evaluator, value: Any, node: tree.Expr) -> list[TensorRe
     if isinstance(value, TensorRef):
         return [value]
     if isinstance(value, TensorList):
-        return list(value.items)
+        return items_of(value, node)
+    value = applied(evaluator, value, node)
     if isinstance(value, tuple) and value and all(isinstance(each, TensorRef) for each in value):
         return list(value)
     return None
+
+
+def items_of(value: TensorList, node: tree.Expr) -> list[TensorRef]:
+    """The tensors of a list, which may hold lists only where it is not handed to an op."""
+    found = [each for each in value.items if isinstance(each, TensorRef)]
+    if len(found) < len(value.items):
+        raise problem("not-a-tensor", node.span, "this is a list of lists of tensors", "an index takes one of them")
+    return found
+
+
+def applied(evaluator: Evaluator, value: Any, node: tree.Expr) -> Any:
+    """A list with the layers in it that have their tensors, `[relu(x), y]`, placed: what is left is a list of tensors."""
+    if not isinstance(value, tuple) or evaluator.placer is None:
+        return value
+    return tuple(
+        evaluator._operand(each, node) if isinstance(each, (OpLayer, BlockValue)) and each.tensors else each
+        for each in value
+    )
 
 
 def _one_tensor(evaluator: Evaluator, value: Any, argument: tree.Argument) -> Any:
@@ -173,9 +194,10 @@ def _one_tensor(evaluator: Evaluator, value: Any, argument: tree.Argument) -> An
 
 def _plain(evaluator: Evaluator, kind: type[Op], values: list[Any], node: tree.Expr) -> Any:
     evaluator.spend(sum(len(each) for each in values if isinstance(each, tuple | range)), node.span)
-    assert kind.value is not None
+    function = FUNCTIONS.get(kind.name, kind.value)  # some know more than plain numbers: an unknown size over two
+    assert function is not None
     try:
-        return kind.value(*values)
+        return function(*values)
     except (ValueError, TypeError, OverflowError, ArithmeticError) as error:
         raise problem("bad-argument", node.span, f"`{kind.name}` of these values cannot be computed: {error}") from None
 
@@ -259,7 +281,7 @@ def block_call(evaluator: Evaluator, block: BlockValue, node: tree.Call, scope: 
                 raise unknown_argument(block.definition.name, argument, parameters)
             parameter = parameters[argument.name]
         else:
-            found = _tensors(evaluator, value, argument.value) if not _wants_block(open_places, plain) else None
+            found = None if _wanted(open_places, plain, value) else _tensors(evaluator, value, argument.value)
             if found is not None and plain == 0:
                 tensors += found
                 continue
@@ -272,13 +294,17 @@ def block_call(evaluator: Evaluator, block: BlockValue, node: tree.Call, scope: 
         seen.add(parameter.name)
         if parameter.type == "tensor" and isinstance(value, (WeightRef, *LAYERS)):
             value = evaluator._operand(value, argument.value)
+        if parameter.type == "list":
+            value = value.items if isinstance(value, TensorList) else applied(evaluator, value, argument.value)
         given[parameter.name] = fitted(block.definition.name, parameter, value, argument.value.span)
         expressions[parameter.name] = argument.value
     return BlockValue(block.definition, block.home, given, expressions, tuple(tensors), node, scope)
 
 
-def _wants_block(places: list[tree.Parameter], at: int) -> bool:
-    return at < len(places) and places[at].type == "block"
+def _wanted(places: list[tree.Parameter], at: int, value: Any) -> bool:
+    """Whether the next parameter is for a value that else would be taken for tensors: a layer, or a list of tensors."""
+    wanted = places[at].type if at < len(places) else ""
+    return wanted == "block" or (wanted == "list" and isinstance(value, (tuple, TensorList)))
 
 
 def _too_many_for_block(block: BlockValue, argument: tree.Argument) -> Exception:

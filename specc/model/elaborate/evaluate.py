@@ -113,11 +113,11 @@ class Evaluator:
         found = scope.find(name)
         if found is not MISSING:
             return found
-        if name in arithmetic.FUNCTIONS:
-            return Builtin(name, arithmetic.FUNCTIONS[name])
         kind = registry.op(name)
         if kind is not None:
             return OpName(kind)
+        if name in arithmetic.FUNCTIONS:
+            return Builtin(name, arithmetic.FUNCTIONS[name])
         known = [*scope.all_names(), *arithmetic.FUNCTIONS, *registry.names()]
         help = suggestion(name, words) or suggestion(name, known)
         raise problem("unknown-name", span, f"`{name}` is not known here", help)
@@ -173,7 +173,9 @@ class Evaluator:
             inner = Scope(scope)
             bind_names(inner, node.names, item, node.source.span)
             if node.condition is None or self.condition(node.condition, inner):
-                found.append(self.weigh(self.evaluate(node.item, inner, words), node.span))
+                star = isinstance(node.item, tree.Star)
+                made = self.sequence(node.item.value, inner) if star else (self.evaluate(node.item, inner, words),)
+                found += [self.weigh(each, node.span) for each in made]
         return tuple(found)
 
     # -------------------------------------------------------------------------------------------- operators
@@ -231,8 +233,10 @@ class Evaluator:
             raise problem("bad-index", node.span, "a list takes one index")
         item = node.items[0]
         if isinstance(item, tree.Slice):
-            start, stop = (None if each is None else self.whole(each, scope) for each in (item.start, item.stop))
-            part: Any = many[start:stop]
+            ends = (None if each is None else self.whole(each, scope) for each in (item.start, item.stop, item.step))
+            if item.step is not None and self.whole(item.step, scope) == 0:
+                raise problem("bad-index", item.step.span, "the step of a slice is not 0")
+            part: Any = many[slice(*ends)]
             if isinstance(value, TensorList):
                 return TensorList(part)
             return Sizes(part) if isinstance(value, Sizes) else part

@@ -9,7 +9,7 @@ from specc.model.elaborate import declare, lines
 from specc.model.elaborate.body import Body, Shapes
 from specc.model.elaborate.claims import Claims
 from specc.model.elaborate.evaluate import Evaluator, bind_names
-from specc.model.elaborate.fitting import fitted
+from specc.model.elaborate.fitting import default_of
 from specc.model.elaborate.operators import Operators
 from specc.model.elaborate.place import Builder
 from specc.model.elaborate.problem import Exhausted, Silent, exhausted, problem
@@ -24,7 +24,11 @@ from specc.model.elaborate.scope import (
     Label,
     Later,
     Scope,
+    TensorList,
     TensorRef,
+    awaited,
+    handed_in,
+    ids_of,
 )
 from specc.model.graph import Frame, Module, Port
 from specc.sizes.conditions import Predicate
@@ -34,6 +38,7 @@ from specc.text.diagnostics import Diagnostic, Note, SpecError
 from specc.text.source import Span
 
 DEEPEST = 60
+Tensors = tuple[TensorRef | TensorList, ...]
 
 
 class Walk:
@@ -182,12 +187,12 @@ class Walk:
         self.unroll(body, layer.node.body)
         frame.scope = body.scope
         if parallel:
-            frame.result = tuple(each.id for each in body.branches)
+            frame.result = tuple(ids_of(body.branches))
             return body
         frame.result = body.flow.id if isinstance(body.flow, TensorRef) else None
         return body
 
-    def block(self, value: BlockValue, module: Module, frame: Frame, inputs: tuple[TensorRef, ...], span: Span) -> Body:
+    def block(self, value: BlockValue, module: Module, frame: Frame, inputs: Tensors, span: Span) -> Body:
         """Unroll a block's body on its inputs: the tensor that flows in, then its `tensor` parameters."""
         definition = value.definition
         if id(definition) in self.open_blocks:
@@ -201,6 +206,7 @@ class Walk:
             )
         scope = Scope(value.home, "block")
         self._bind(value, scope, inputs, span)
+        frame.inputs, frame.names = handed_in(value, inputs)
         self._signature_in(definition, scope, inputs[0], span)
         record, reserved = self.shapes.of(definition.body)
         module.record = record
@@ -226,28 +232,31 @@ class Walk:
             if each.type != "tensor"
         }
 
-    def _bind(self, value: BlockValue, scope: Scope, inputs: tuple[TensorRef, ...], span: Span) -> None:
+    def _bind(self, value: BlockValue, scope: Scope, inputs: Tensors, span: Span) -> None:
         definition = value.definition
-        further = list(inputs[1:])
+        further = dict(zip(awaited(value), inputs[1:], strict=True))
         scope.names["input"] = Label(inputs[0], None)
         for each in definition.parameters:
-            if each.type == "tensor" and each.name not in value.given:
-                scope.names[each.name] = Label(further.pop(0), None)
+            if each.name in further:
+                scope.names[each.name] = Label(further[each.name], None)
             elif each.name in value.given:
                 given = value.given[each.name]
                 scope.names[each.name] = Label(given, None) if isinstance(given, TensorRef) else given
             elif each.default is not None:
-                default = Later(each.default, Scope(scope))
-                found = self.evaluator.bound(default, each.default.span)
-                scope.names[each.name] = fitted(definition.name, each, found, each.default.span)
+                given = default_of(self.evaluator, definition.name, each, Scope(scope))
+                scope.names[each.name] = Label(given, None) if isinstance(given, TensorRef) else given
             else:
                 raise missing_parameter(definition, each, span)
 
-    def _signature_in(self, definition: tree.Block, scope: Scope, x: TensorRef, span: Span) -> None:
-        if definition.signature is None or x.type is None:
-            if definition.signature is not None:
-                raise Silent
+    def _signature_in(self, definition: tree.Block, scope: Scope, x: TensorRef | TensorList, span: Span) -> None:
+        if definition.signature is None:
             return
+        if isinstance(x, TensorList):
+            takes = definition.signature.takes.span.text
+            message = f"`{definition.name}` takes {takes}; a list of {len(x.items)} tensors flows in here"
+            raise problem("signature-mismatch", span, message)
+        if x.type is None:
+            raise Silent
         items, sizes = definition.signature.takes.items, x.type.shape
         stars = [at for at, each in enumerate(items) if isinstance(each, tree.Star)]
         fits = len(sizes) >= len(items) - 1 if stars else len(sizes) == len(items)

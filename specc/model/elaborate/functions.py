@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from specc.model.elaborate.fitting import any_word, fitted, unknown_argument
 from specc.model.elaborate.problem import problem
-from specc.model.elaborate.scope import Builtin, Function, Later, Scope
+from specc.model.elaborate.scope import MISSING, Builtin, Function, Later, Scope
 from specc.syntax import tree
 
 if TYPE_CHECKING:
@@ -40,7 +40,9 @@ def function_call(evaluator: Evaluator, function: Function, node: tree.Call, sco
             continue
         if parameter.default is None:
             raise problem("missing-argument", node.span, f"`{let.name}` needs `{parameter.name}`")
-        inner.names[parameter.name] = Later(parameter.default, function.scope)
+        words = any_word(parameter.default, function.scope, parameter)
+        value = evaluator.evaluate(parameter.default, function.scope, words) if words else MISSING
+        inner.names[parameter.name] = Later(parameter.default, function.scope, value)
     return _guarded(evaluator, function, node, inner)
 
 

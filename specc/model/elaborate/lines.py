@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from specc.model.elaborate.body import Body, snake
+from specc.model.elaborate.calls import items_of
 from specc.model.elaborate.problem import problem
 from specc.model.elaborate.resolve import Element, resolve
 from specc.model.elaborate.results import bind, publish_line
@@ -22,6 +23,7 @@ from specc.model.elaborate.scope import (
     TensorList,
     TensorRef,
     WeightRef,
+    awaited,
 )
 from specc.model.graph import Frame, Module
 from specc.syntax import tree
@@ -56,8 +58,8 @@ def line(walk: Walk, node: tree.Line, scope: Scope) -> None:
 
 
 def _branch(walk: Walk, node: tree.Line, result: Any) -> None:
-    if not isinstance(result, TensorRef):
-        raise problem("not-a-tensor", node.span, "a branch of `parallel` makes one tensor")
+    if not isinstance(result, TensorRef | TensorList):
+        raise problem("not-a-tensor", node.span, "a branch of `parallel` makes a tensor")
     walk.body.branches.append(result)
 
 
@@ -122,7 +124,7 @@ def run(walk: Walk, elements: list[Element], flow: Any, naming: Naming) -> tuple
     module, inside = None, None
     for at, element in enumerate(elements):
         flow, made, body = apply(walk, element, flow, at == 0, naming)
-        if made is not None:
+        if made is not None or body is not None:
             module, inside = made, body
     return flow, module, inside
 
@@ -151,7 +153,7 @@ def apply(walk: Walk, element: Element, flow: Any, first: bool, naming: Naming) 
 # -------------------------------------------------------------------------------------------------------------- ops
 def inputs_of(layer: OpLayer, flow: Any, first: bool) -> tuple[tuple[TensorRef, ...], bool]:
     """The tensors an op works on, and whether the flow is among them."""
-    least, most = layer.kind.inputs
+    least, most = layer.op.tensors()
     given = len(layer.tensors)
     explicit = first and given >= least and (given > 0 or least == 0)
     if explicit:
@@ -159,7 +161,8 @@ def inputs_of(layer: OpLayer, flow: Any, first: bool) -> tuple[tuple[TensorRef, 
         return layer.tensors, False
     if most == 0:
         raise problem("flow-is-lost", layer.node.span, f"`{layer.kind.name}` takes no input; start a line with it")
-    flowing = flow.items if isinstance(flow, TensorList) else (flowing_tensor(flow, layer.node.span),)
+    several = isinstance(flow, TensorList)
+    flowing = items_of(flow, layer.node) if several else [flowing_tensor(flow, layer.node.span)]
     _at_most(layer, given + len(flowing), most)
     if given + len(flowing) < least:
         raise problem(
@@ -230,8 +233,12 @@ def _tie(walk: Walk, layer: OpLayer, module: Module) -> None:
 
 def _tied_shape(walk: Walk, layer: OpLayer, module: Module) -> None:
     """A tied weight has the shape of the tensor it shares."""
-    if layer.tied is None or "weight" not in module.weights:
+    if layer.tied is None or not module.weights:
         return
+    if "weight" not in module.weights:
+        known = ", ".join(f"`{each}`" for each in module.weights)
+        message = f"`{layer.kind.name}` has no weight called `weight` that could be shared; it has {known}"
+        raise problem("bad-argument", layer.node.span, message)
     if isinstance(layer.tied, WeightRef):
         shared = layer.tied.module.weights[layer.tied.name].shape
     else:
@@ -245,19 +252,18 @@ def _tied_shape(walk: Walk, layer: OpLayer, module: Module) -> None:
 
 # ------------------------------------------------------------------------------------------------ blocks and groups
 def _block(walk: Walk, value: BlockValue, flow: Any, first: bool, naming: Naming) -> tuple[Any, Module | None, Any]:
-    wanted = [each for each in value.definition.parameters if each.type == "tensor" and each.name not in value.given]
+    wanted = awaited(value)
     span = value.node.span if value.node is not None else value.definition.name_span
     given = len(value.tensors)
     if given == len(wanted) + 1 and first:
-        inputs = value.tensors
+        inputs: tuple[TensorRef | TensorList, ...] = value.tensors
     elif given == len(wanted):
-        inputs = (flowing_tensor(flow, span), *value.tensors)
+        inputs = (flow if isinstance(flow, TensorList) else flowing_tensor(flow, span), *value.tensors)
     else:
-        raise _other_tensors(value, [each.name for each in wanted], given, first, span)
+        raise _other_tensors(value, wanted, given, first, span)
     outer = walk.body
     module = outer.child(naming(snake(value.definition.name)), "block", True)
-    tensors = tuple(each for each in value.given.values() if isinstance(each, TensorRef))
-    frame = Frame(module, tuple(each.id for each in (*inputs, *tensors)))
+    frame = Frame(module)
     module.frame = frame
     outer.frame.items.append(frame)
     walk.modules.append(module)

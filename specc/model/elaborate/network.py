@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from specc.catalogue.op import Op
 from specc.model.elaborate.body import Body
 from specc.model.elaborate.claims import Claims, Figures, count, is_frozen
 from specc.model.elaborate.evaluate import Budget
 from specc.model.elaborate.expand import Walk, missing_parameter
 from specc.model.elaborate.files import Unit
-from specc.model.elaborate.fitting import fitted
+from specc.model.elaborate.fitting import default_of, fitted
 from specc.model.elaborate.place import Builder
 from specc.model.elaborate.problem import Exhausted, Silent, problem, suggestion
 from specc.model.elaborate.saying import say
-from specc.model.elaborate.scope import BlockValue, Later, Scope, TensorRef
+from specc.model.elaborate.scope import BlockValue, Scope, TensorRef
 from specc.model.graph import Frame, Model, Module, Port, Step, Weight
 from specc.sizes.conditions import Condition, admissible
-from specc.sizes.dim import Size, SizeTooLarge
+from specc.sizes.dim import Dim, Size, SizeTooLarge
 from specc.sizes.simplify import Simplifier
 from specc.syntax import tree
 from specc.text.diagnostics import Bag, Diagnostic, SpecError
@@ -117,8 +118,7 @@ def _bind(walk: Walk, value: BlockValue, scope: Scope, settings: Mapping[str, An
         elif each.name in value.given:
             scope.names[each.name] = value.given[each.name]
         elif each.default is not None:
-            default = walk.evaluator.bound(Later(each.default, Scope(scope)), each.span)
-            scope.names[each.name] = fitted(definition.name, each, default, each.default.span)
+            scope.names[each.name] = default_of(walk.evaluator, definition.name, each, Scope(scope))
         else:
             return each
     return None
@@ -189,12 +189,33 @@ def _shorten(builder: Builder, conditions: tuple[Condition, ...], frame: Frame) 
         if value.type is not None:
             shape = tuple(simple(each) for each in value.type.shape)
             builder.values[at] = changed(value, type=value.type.to(*shape))
-    shorter = {
-        step.index: changed(step, macs=simple(step.macs)) for step in builder.steps if not isinstance(step.macs, int)
-    }
+    shorter = {}
+    for step in builder.steps:
+        op, macs = _short_op(simple, step.op), simple(step.macs)
+        if op is not step.op or macs is not step.macs:
+            shorter[step.index] = changed(step, op=op, macs=macs)
     for index, step in shorter.items():
         builder.steps[index] = step
     _renew(frame, shorter)
+
+
+def _short_op(simple: Simplifier, op: Op) -> Op:
+    """The op with the sizes among its arguments written as those of its tensors are."""
+    changes = {name: short for name, value in vars(op).items() if (short := _short(simple, value)) is not value}
+    return op.but(**changes) if changes else op  # type: ignore[no-any-return]
+
+
+def _short(simple: Simplifier, value: Any) -> Any:
+    """An argument with its sizes rewritten; the same object where there is nothing to rewrite."""
+    if isinstance(value, Dim):
+        return simple(value)
+    if type(value) in (tuple, list):
+        found = [_short(simple, each) for each in value]
+        return type(value)(found) if any(a is not b for a, b in zip(found, value, strict=True)) else value
+    if isinstance(value, Mapping):
+        short = {name: _short(simple, each) for name, each in value.items()}
+        return short if any(short[name] is not each for name, each in value.items()) else value
+    return value
 
 
 def _renew(frame: Frame, steps: Mapping[int, Step]) -> None:

@@ -12,6 +12,7 @@ from specc.model.elaborate.problem import problem
 from specc.model.elaborate.saying import say
 from specc.model.elaborate.scope import OpLayer, Scope, TensorList, TensorRef, WeightRef
 from specc.sizes.conditions import Predicate
+from specc.sizes.dim import Dim
 from specc.syntax import tree
 from specc.text.source import Span
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 SLICE = "[]"
 NEGATION = "-x"
+SIZE = "n"
 
 
 class Operators:
@@ -32,8 +34,7 @@ class Operators:
         """`left sign right` where at least one is a tensor; `right` is None for a sign in front."""
         self._open(node)
         kind = registry.operator(NEGATION if right is None and sign == "-" else sign)
-        if kind is None:
-            raise problem("no-such-operator", node.span, f"`{sign}` does not go with tensors")
+        assert kind is not None, sign  # every sign of the grammar is an op's
         values, tensors = {}, []
         for name, each in (("left", left), ("right", right)):
             if isinstance(each, TensorRef):
@@ -44,9 +45,18 @@ class Operators:
                 )
             elif isinstance(each, int | float) and not isinstance(each, bool):
                 values[name] = each
+            elif isinstance(each, Dim):
+                tensors.append(self._size_tensor(each, node))
             elif each is not None:
                 raise problem("not-a-number", node.span, f"`{sign}` joins tensors and numbers; this is {say(each)}")
         return self._place(kind, values, tuple(tensors), node)
+
+    def _size_tensor(self, size: Dim, node: tree.Expr) -> TensorRef:
+        """A size that is not known yet as a tensor of one whole number."""
+        kind = registry.operator(SIZE)
+        assert kind is not None
+        layer = OpLayer(kind, make(kind, {"size": size}, (), {}, {}, node), (), {}, node, {}, self.walk.body.scope)
+        return lines.place_operator(self.walk, layer, ())
 
     def _open(self, node: tree.Expr) -> None:
         """Outside of any body, as behind `network Name =`, there is no place for a step."""
@@ -78,7 +88,9 @@ class Operators:
         parts = []
         for item in node.items:
             if isinstance(item, tree.Slice):
-                ends = (None if each is None else self._size(each, scope) for each in (item.start, item.stop))
+                ends = (
+                    None if each is None else self._size(each, scope) for each in (item.start, item.stop, item.step)
+                )
                 parts.append(tuple(ends))
             else:
                 parts.append(self._size(item, scope))

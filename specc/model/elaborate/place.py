@@ -305,7 +305,14 @@ def _fits_pattern(op: Op, at: int, kind: TensorType, layer: OpLayer) -> None:
 
 
 def _rank_message(op: Op, pattern: list[str], kind: TensorType) -> str:
-    names = {"c": "channels", "*s": "1 to 3 spatial axes", "f": "features", "l": "length", "*": "any axes"}
+    names = {
+        "c": "channels",
+        "*s": "1 to 3 spatial axes",
+        "*d": "2 or 3 spatial axes",
+        "f": "features",
+        "l": "length",
+        "*": "any axes",
+    }
     wanted = " and ".join(names.get(each, f"an axis {each}") for each in pattern)
     return f"`{op.name}` takes {wanted}; this tensor has shape {say(kind.shape)}"
 

@@ -100,6 +100,7 @@ def _layer(walk: Walk, value: Any, node: tree.Expr, scope: Scope) -> Any:
         return walk.evaluator._operand(value, node)
     if isinstance(value, (TensorRef, TensorList, *LAYERS)):
         return value
+    value = calls.applied(walk.evaluator, value, node)
     if isinstance(value, tuple) and value and all(isinstance(each, TensorRef) for each in value):
         return TensorList(value)
     raise problem("not-a-layer", node.span, f"a layer or a tensor is needed here; this is {say(value)}")
@@ -112,6 +113,6 @@ def _makes_module(value: Any, first: bool) -> bool:
         return True
     assert isinstance(value, OpLayer)
     weightless = value.kind.weights is Op.weights
-    least = value.kind.inputs[0]
+    least = value.op.tensors()[0]
     explicit = first and (len(value.tensors) >= max(least, 1) or least == 0)
     return not (weightless and explicit)

@@ -44,12 +44,13 @@ def _may_alias(body: Body, node: tree.Line) -> None:
 
 def _behind(module: Module | None, inside: Any) -> tuple[Any, dict[str, Any], bool]:
     """What a label can be used for later: the recipe behind it, the labels inside it, and whether it is opaque."""
-    if module is None:
+    if inside is None:
         return None, {}, False
-    if module.kind in ("op", "chain"):
+    if module is not None and module.kind in ("op", "chain"):
         return inside, {}, module.kind == "chain"
     body, layer = inside
-    if module.kind == "block":
+    layer = layer if module is not None else None  # another label's module, used again
+    if body.module.kind == "block":
         return layer, {name: body.labels[name] for name in body.frame.published}, True
     return layer, dict(body.labels), False
 
@@ -62,8 +63,10 @@ def _bind_one(walk: Walk, name: str, label: Label) -> None:
         walk.builder.named(label.tensor, name)
 
 
-def _several(names: list[str], result: Any, node: tree.Line) -> list[TensorRef]:
-    tensors = list(result.items) if isinstance(result, TensorList) else [result, *result.further.values()]
+def _several(names: list[str], result: Any, node: tree.Line) -> list[TensorRef | TensorList]:
+    tensors: list[TensorRef | TensorList] = (
+        list(result.items) if isinstance(result, TensorList) else [result, *result.further.values()]
+    )
     if isinstance(result, TensorRef) and result.type is None:
         return [result] * len(names)
     if len(tensors) != len(names):

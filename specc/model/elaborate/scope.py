@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -95,10 +95,19 @@ class TensorRef(Record):
 
 
 class TensorList(Record):
-    """The branches of a `parallel`."""
+    """The branches of a `parallel`, or any list of tensors; a branch may be a list itself."""
 
-    items: tuple[TensorRef, ...]
+    items: tuple[TensorRef | TensorList, ...]
     module: Module | None = None
+
+
+def ids_of(values: Iterable[Any]) -> Iterator[int]:
+    """The tensors among some values and in the lists among them."""
+    for each in values:
+        if isinstance(each, TensorRef):
+            yield each.id
+        elif isinstance(each, TensorList | tuple):
+            yield from ids_of(each.items if isinstance(each, TensorList) else each)
 
 
 class WeightRef(Record):
@@ -157,6 +166,28 @@ class BlockValue(Record):
     tensors: tuple[TensorRef, ...] = ()
     node: tree.Expr | None = None
     scope: Scope | None = None
+
+
+def awaited(block: BlockValue) -> list[str]:
+    """The further inputs that a block needs and has not been given by name."""
+    parameters = block.definition.parameters
+    return [
+        each.name
+        for each in parameters
+        if each.type == "tensor" and each.default is None and each.name not in block.given
+    ]
+
+
+def handed_in(block: BlockValue, inputs: tuple[TensorRef | TensorList, ...]) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    """The tensors that a block gets and what they are called in it; those of a list by their places in it."""
+    named = [*zip(("x", *awaited(block)), inputs, strict=True), *block.given.items()]
+    ids: list[int] = []
+    names: list[str] = []
+    for name, value in named:
+        found = list(ids_of((value,)))
+        ids += found
+        names += [name] if isinstance(value, TensorRef) else [f"{name}{at}" for at in range(len(found))]
+    return tuple(ids), tuple(names)
 
 
 class OpName(Record):

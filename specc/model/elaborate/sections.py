@@ -12,6 +12,7 @@ from specc.model.elaborate.entries import Entries, article, find, such_as
 from specc.model.elaborate.files import Unit
 from specc.model.elaborate.problem import Silent, problem, suggestion
 from specc.model.elaborate.scope import Scope
+from specc.model.elaborate.splitting import dealt
 from specc.model.graph import Model
 from specc.model.heads import outputs
 from specc.model.program import Chosen, Deployment, Measure, Program, Term
@@ -99,7 +100,7 @@ class _Reader:
     def program(self, section: tree.Section, phase: str) -> Program | None:
         """The whole section; each setting's mistake is reported, so that all are seen at once."""
         self._names("train")
-        split = self._each("split", self._plain)
+        split = self._each("split", self._split)
         held: dict[str, Any] = {
             "source": self._one("data"), "terms": self._all("loss", self._terms), "prepare": self._many("prepare"),
             "optimizer": self._one("optimizer"), "schedule": self._all("schedule", self._chain),
@@ -114,10 +115,11 @@ class _Reader:
                 raise problem("missing-setting", section.span, f"`train` needs `{name}`", f"for example `{help}`")
         if not held["source"] or not held["terms"] or not held["optimizer"] or not (batch and epochs and seed):
             raise Silent
-        parts = split[-1].entry if split else None
+        parts = split[-1][0].entry if split else None
         return Program(
             network=self.model.name, phase=phase, span=section.span, **held,
             parts=(parts.train, parts.validation, parts.test) if parts else (None, None, None),
+            split=split[-1][0] if split else None, folds=split[-1][1] if split else None,
             init=init[-1].entry.initializer if init else None,
             batch=batch.entry.size, accumulate=batch.entry.accumulate,
             epochs=epochs.entry.count, seed=seed.entry.number, texts=tuple(self._texts()),
@@ -169,11 +171,10 @@ class _Reader:
 
     def _plain(self, kind: type[Setting], line: tree.Setting) -> Chosen:
         """A setting with arguments of its own."""
-        if kind.holds:
-            for argument in line.arguments:
-                if not argument.name:
-                    self.entries.value(argument.value, kind.holds)  # says that it is not there
         return self.entries.entry(kind, line.arguments, line.span)
+
+    def _split(self, kind: type[Setting], line: tree.Setting) -> tuple[Chosen, Chosen | None]:
+        return dealt(self.entries, kind, line)
 
     def _values(self, kind: type[Setting], line: tree.Setting) -> list[Chosen]:
         """The values of a setting that holds others."""

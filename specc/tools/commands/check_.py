@@ -49,14 +49,16 @@ def run(args: Namespace) -> int:
 
 
 def _data(found: Compilation, path: str) -> None:
-    """Hold each network that is trained against its data, as far as they are at hand."""
+    """Hold each network that is trained against its data and its weights, as far as they are at hand."""
     if not found.programs or not found.ok:
         return
     from specc.data.named import check_data
     from specc.data.project import project_folder
+    from specc.data.weights import check_weights
 
     for (network, _), program in found.programs.items():
-        for each in check_data(found.models[network], program, project_folder(path)):
+        model, folder = found.models[network], project_folder(path)
+        for each in (*check_data(model, program, folder), *check_weights(model, program, folder)):
             found.bag.add(each)
 
 

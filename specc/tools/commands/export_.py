@@ -7,7 +7,8 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import Any
 
-from specc.backends.onnx_weights import SafetensorsFile, WeightProblem
+from specc.backends.onnx_weights import WeightFile, WeightProblem
+from specc.backends.weight_keys import match
 from specc.compiler import Compilation, compile_text
 from specc.data.files import FileProblem
 from specc.deploy.described import Origin
@@ -20,7 +21,7 @@ from specc.tools.cli import Failure
 def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("source", metavar="RUN|FILE", help="a run folder, or a spec with --weights")
     parser.add_argument("-o", "--output", metavar="MODEL.onnx", required=True)
-    parser.add_argument("--weights", metavar="FILE.safetensors", help="weights for a spec; a run has its own")
+    parser.add_argument("--weights", metavar="FILE", help="weights for a spec: .safetensors or .pth; a run has its own")
     parser.add_argument(
         "--no-proof", action="store_true", help="write without proof (said in the file); needs no torch"
     )
@@ -54,13 +55,18 @@ def run(args: Namespace) -> int:
         bag.add(error.diagnostic)
         common.show(bag)
         return 1
-    except (WeightProblem, FileProblem) as problem:
+    except WeightProblem as problem:
+        code = 1 if problem.code == "weights-differ" else 2
+        raise Failure(code, str(problem), problem.help, problem.code) from None
+    except FileProblem as problem:
         raise Failure(2, str(problem), problem.help) from None
     except Exception as problem:
         _disproved(problem)
         raise
     finally:
         weights.close()
+    for remark in match(found.model(), weights).remarks:
+        print(f"note: {remark}", file=sys.stderr)
     _say(written)
     return 0
 
@@ -98,7 +104,7 @@ def _disproved(problem: Exception) -> None:
         raise Failure(1, f"{problem.message}{where}; nothing was written", problem.help) from None
 
 
-def _source(args: Namespace) -> tuple[Compilation, SafetensorsFile, dict[str, Any]]:
+def _source(args: Namespace) -> tuple[Compilation, WeightFile, dict[str, Any]]:
     """The compiled spec, its weights, and what a run adds: class names, preparation, encoding."""
     path = Path(args.source)
     if path.is_dir():
@@ -107,7 +113,7 @@ def _source(args: Namespace) -> tuple[Compilation, SafetensorsFile, dict[str, An
         return opened(path, args)
     found = common.compiled(args.source, args)
     if args.weights is None:
-        raise Failure(2, "a spec alone has no weights", "give --weights FILE.safetensors, or export a run folder")
+        raise Failure(2, "a spec alone has no weights", "give --weights FILE, or export a run folder")
     return found, common.weights(args.weights), {}
 
 
