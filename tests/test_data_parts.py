@@ -118,14 +118,14 @@ def test_damaged_files_of_mnist_are_named(tmp_path: Path, name: str, end: str):
     mnist(tmp_path, end=end)
     path = tmp_path / f"{name}-ubyte{end}"
     whole = path.read_bytes()
-    for damaged, message in ((whole[:-3], "does not hold"), (b"P5 4 4 255 0000000000", "")):
+    for damaged, message in ((whole[:-3], "does not hold"), (b"P5 4 4 255 0000000000", r"not an idx|is damaged")):
         path.write_bytes(damaged)
         with pytest.raises(DataProblem, match=message) as caught:
             Mnist(tmp_path).describe()
         assert caught.value.file == path
     if end:  # the length at the end is right, what is in between is not
         path.write_bytes(whole[:12] + bytes(8) + whole[20:])
-        with pytest.raises(DataProblem, match="damaged|not an idx") as caught:
+        with pytest.raises(DataProblem, match="damaged") as caught:
             Mnist(tmp_path).load()
         assert caught.value.file == path
     path.unlink()
@@ -378,7 +378,7 @@ def test_samples_that_are_in_two_parts_are_said(
 ):
     monkeypatch.chdir(tmp_path)
     x = np.random.default_rng(0).normal(size=(30, 3)).astype(np.float32)
-    x[29], x[28], x[20], x[21] = x[0], x[20], x[1], x[2]
+    x[29], x[28], x[20], x[21] = x[0], x[22], x[1], x[2]
     np.savez("p.npz", x=x, y=np.arange(30) % 2)
     Path("folds.csv").write_text(
         "sample,part\n"
@@ -391,7 +391,7 @@ def test_samples_that_are_in_two_parts_are_said(
     assert run.config["data"]["notes"] == [
         "2 samples of the validation part are in the training part too, under another name: 20 and 1, 21 and 2",
         "1 sample of the test part is in the training part too, under another name: 29 and 0",
-        "1 sample of the test part is in the validation part too, under another name: 28 and 20",
+        "1 sample of the test part is in the validation part too, under another name: 28 and 22",
     ]
     for name in ("log.txt", "report.html"):
         assert "29 and 0" in (run.folder / name).read_text(encoding="utf-8")

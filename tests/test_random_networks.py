@@ -6,11 +6,12 @@ import warnings
 
 import pytest
 import torch
-from agreement import agree
+from agreement import agree, unstable
 from covered import Coverage
 from generated import PIECES, Writer
 from generated_cases import targets
 from inferred import KNOWN
+from proved import built, compiled, network
 from valid_networks import valid
 
 PARTS = 8
@@ -92,3 +93,17 @@ def test_twenty_thousand_networks(part: int) -> None:
     coverage = run(range(start, start + 2600))
     assert coverage.marks["networks"] >= 2500
     assert coverage.gaps(least=5) == []
+
+
+@pytest.mark.parametrize(
+    ("lines", "rounding_decides"),
+    [
+        ("conv(4, 3)\nbatchnorm\nrelu\nflatten\nlinear(5)\nsoftmax", False),
+        ("max(input, 0.0)\nargmax", False),
+        ("conv(3, 1)\nsoftmax(axis=0)\nsum(axis=0)\nargmax(axis=0)", True),
+        ("exp(input) * exp(-input) - 1.0\nsign", True),
+    ],
+)
+def test_where_rounding_decides(lines: str, rounding_decides: bool) -> None:
+    model = compiled(network(lines, "[3, 6, 6]"))
+    assert unstable(model, built(model)) is rounding_decides

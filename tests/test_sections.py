@@ -60,7 +60,7 @@ def test_every_setting_is_read():
         data       table("wine.csv", target="quality", inputs=["a", "b"])
         split      train=0.7, validation=0.2
         prepare    pad([1, [2, 3]], value=0.5), resize(8), scale(from=[0, 16]), normalize(per=feature)
-        loss       cross_entropy(smoothing=0.1, weights=[1, 2.5], ignore=255, reduce=sum)
+        loss       cross_entropy(smoothing=0.1, weights=[1, 2.5, 1, 1, 1, 1, 1, 1, 1, 1], ignore=255, reduce=sum)
         optimizer  sgd(lr=0.1, momentum=0.9, nesterov=true)
         schedule   warmup(epochs=2) -> cosine(to=1e-6)
         regularize l1(0.001), l2(0.0005, on=all)
@@ -81,7 +81,7 @@ def test_every_setting_is_read():
     assert loss is not None
     assert (loss.entry.smoothing, loss.entry.weights, loss.entry.ignore, loss.entry.reduce) == (
         0.1,
-        (1, 2.5),
+        (1, 2.5, 1, 1, 1, 1, 1, 1, 1, 1),
         255,
         "sum",
     )

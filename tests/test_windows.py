@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections import Counter
 from itertools import product
@@ -113,14 +114,24 @@ def _lost(axis: Axis) -> int:
     return len(behind) - max(0, axis.stride - axis.extent)
 
 
+def _rounded_up(axis: Axis) -> int:
+    """PyTorch's number of windows with `ceil_mode`: none starts behind the input."""
+    assert isinstance(axis.size, int)
+    assert isinstance(axis.before, int)
+    assert isinstance(axis.padded, int)
+    count = math.ceil((axis.padded - axis.extent) / axis.stride) + 1
+    return count - 1 if (count - 1) * axis.stride >= axis.size + axis.before else count
+
+
 def test_the_rules_are_what_counting_by_hand_finds() -> None:
     losses = 0
     for axis in _axes():
         enough = axis.enough is None or holds(axis.enough, {})
-        assert enough == (axis.padded >= axis.extent)
         if axis.fit == "up":
             assert axis.rest is None
+            assert enough == (_rounded_up(axis) >= 1), axis
             continue
+        assert enough == (axis.padded >= axis.extent)
         if enough and axis.rest is not None:
             losses += _lost(axis) > 0
             assert holds(axis.rest, {}) == (_lost(axis) <= 0), axis

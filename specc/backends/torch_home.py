@@ -163,7 +163,7 @@ class Home:
         ordered, named = by_port(step, [self.trace.type(self.plan.seen(each)) for each in step.inputs])
         op = self.trace.ops.get(step.index, step.op)
         node = op.module(*ordered, **named)
-        given = {name: getattr(op, name) for name in step.expressions} if op is not step.op else {}
+        given = {name: op.argument(name) for name in step.expressions} if op is not step.op else {}
         unsaid = {name: each for name, each in given.items() if _unsaid(node, each, given)}
         for some in (unsaid, *({name: each} for name, each in unsaid.items())):
             bolder = op.but(**{name: type(each)(each + 1, each.node) for name, each in some.items()})
@@ -180,7 +180,7 @@ class Home:
     def shown(self, step: Step, node: Any) -> None:
         """Note the words of arguments that a line does not show: in this class they cannot have another value."""
         op = self.trace.ops.get(step.index)
-        given = [part for name in step.expressions if op is not None for part in _parts(getattr(op, name))]
+        given = [part for name in step.expressions if op is not None for part in _parts(op.argument(name))]
         spoken = [each for each in given if words_in(each)]
         for each in spoken:
             if times(node, each.node) < sum(one.node == each.node for one in spoken):

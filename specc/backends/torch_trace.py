@@ -98,8 +98,8 @@ class Trace:
     def _step(self, step: Step, view: _View) -> None:
         changes = {}
         for name, expression in step.expressions.items():
-            value = getattr(step.op, name, None)
-            found = self._again(expression, value, step.scope, view, step.op.fields[name].kind.words)
+            words = step.op.fields[name].kind.words if name in step.op.fields else ()
+            found = self._again(expression, step.op.argument(name), step.scope, view, words)
             if traced(found):
                 changes[name] = found
         op = step.op.but(**changes) if changes else step.op

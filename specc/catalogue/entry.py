@@ -131,11 +131,16 @@ class Entry:
             object.__setattr__(found, "extra_values", valid["extra"])
         return found
 
+    def argument(self, name: str) -> Any:
+        """The value of an argument, whether it is declared or has a name of the user's own."""
+        return self.extra_values[name] if name in self.extra_values else getattr(self, name, None)
+
     def but(self, **changes: Any) -> Any:
         """A copy with other values of some arguments, not validated again."""
         found = type(self).__new__(type(self))
         found.__dict__.update(self.__dict__)
-        found.__dict__.update(changes)
+        own = {name: changes.pop(name) for name in self.extra_values if name in changes}
+        found.__dict__.update(changes, extra_values={**self.extra_values, **own})
         return found
 
     def __setattr__(self, name: str, value: Any) -> None:

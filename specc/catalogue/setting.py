@@ -30,6 +30,7 @@ Interval = Annotated[tuple[float, float], Kind("a list of two numbers", items(re
 Names = Annotated[tuple[str, ...], Kind("a list of texts", items(TEXT, 1))]
 
 Shape = tuple[int | None, ...]
+BALANCED = "balanced"  # weights by which every class has the same share
 PER_CLASS = ("probabilities", "scores")  # what the numbers of an output are where each class has its own
 
 
@@ -144,10 +145,14 @@ class Loss(Setting):
 
 
 class Optimizer(Setting):
-    """An optimizer. `couples` says that its weight decay is that of `regularize l2`: added to the gradient."""
+    """An optimizer. `couples` says that its weight decay is that of `regularize l2`: added to the gradient.
+
+    One that is not `grouped` takes all weights as one, with one rate, and asks for the loss as often as it likes.
+    """
 
     role = "optimizer"
     couples: ClassVar[bool] = True
+    grouped: ClassVar[bool] = True
     lr: Any
 
     def lower(self, groups: Expression) -> Expression:
@@ -155,18 +160,39 @@ class Optimizer(Setting):
         raise NotImplementedError
 
 
+class Average(Setting):
+    """A mean of the weights on their way, of every step or of every epoch after the first `begins`."""
+
+    role = "average"
+    stepwise: ClassVar[bool] = True
+
+    @property
+    def begins(self) -> int:
+        """How many epochs go by before the first weights are taken."""
+        return 0
+
+    def lower(self, count: Expression) -> Expression:
+        """How much of the mean the weights become that are taken as number `count`, from 1, as code."""
+        raise NotImplementedError
+
+
 class Schedule(Setting):
-    """How the learning rate changes. Times are in epochs and may be fractions."""
+    """How the learning rate changes. Times are in epochs and may be fractions.
+
+    `ends` says that another one may follow it in a chain, `waits` that it looks at a figure: then its rate depends on
+    `drops` too, how often the figure stayed away.
+    """
 
     role = "schedule"
+    ends: ClassVar[bool] = False
+    waits: ClassVar[bool] = False
 
     def lower(self, base: Expression, epoch: Expression, epochs: float) -> Expression:
         """The rate at `epoch`, of `epochs` that remain to it, as code."""
         raise NotImplementedError
 
-    @property
-    def takes(self) -> float:
-        """How many epochs it takes before the next one in a chain begins; 0 for one that never ends."""
+    def takes(self, steps: int) -> float:
+        """How many epochs of so many steps it takes before the next one in a chain begins."""
         return 0
 
 

@@ -6,7 +6,7 @@ Each fitted step is one that ONNX can hold: an affine map per channel or feature
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from specc.data.sources import DataProblem
 
 Array = NDArray[Any]
-Per = Literal["channel", "feature", "all"]
+Per = Literal["channel", "feature", "volume", "all"]
 
 
 class Step(Protocol):
@@ -31,9 +31,22 @@ class FittedStep(Protocol):
 
     def apply(self, x: Array, rank: int) -> Array: ...
 
+    def moved(self, target: Array, rank: int, classes: bool) -> Array:
+        """A target that lies on the input, [1 or more channels, *places] or with a batch, where the input went to."""
+        ...
+
+
+class _Still:
+    """A step that leaves everything in its place."""
+
+    __slots__ = ()
+
+    def moved(self, target: Array, rank: int, classes: bool) -> Array:
+        return target
+
 
 @dataclass(frozen=True, slots=True)
-class Affine:
+class Affine(_Still):
     """x * a + b in float32, in that order (ONNX Mul, Add). One number for all, or one per entry of `axis`.
 
     `axis` counts within a sample from the front; -1 is the last.
@@ -55,6 +68,23 @@ class Affine:
 
 
 @dataclass(frozen=True, slots=True)
+class Own(_Still):
+    """(x - mean) / std with the figures of each sample by itself, for every channel; float64 inside.
+
+    Numbers without channels (one axis) are one group. What never varies is only centred.
+    """
+
+    def apply(self, x: Array, rank: int) -> Array:
+        axes = tuple(range(x.ndim - max(rank - 1, 1), x.ndim))
+        wide = x.astype(np.float64)
+        mean = wide.mean(axis=axes, keepdims=True)
+        std = np.sqrt(((wide - mean) ** 2).mean(axis=axes, keepdims=True))
+        still = std <= 1e-7 * np.maximum(np.abs(mean), 1e-30)
+        found: Array = ((wide - mean) / np.where(still, 1.0, std)).astype(np.float32)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
 class Scale:
     """Map the interval `source` onto `onto`: scale(from=[0, 1], to=[-0.1, 1.175])."""
 
@@ -73,7 +103,8 @@ class Scale:
 class Normalize:
     """(x - mean) / std, by given figures or by those of the training inputs.
 
-    `per` channel is the first axis of a sample, feature the last, all the whole. The standard deviation is that of the
+    `per` channel is the first axis of a sample, feature the last, all the whole, volume each channel of every sample by
+    itself, of which nothing is learnt. The standard deviation is that of the
     whole population (divided by n). What never varies is only centred.
     """
 
@@ -86,6 +117,8 @@ class Normalize:
             raise DataProblem("normalize needs as many means as standard deviations", "normalize(mean=…, std=…)")
         if any(each <= 0 for each in self.std):
             raise DataProblem("a standard deviation is above 0", "normalize(mean=…, std=…)")
+        if self.per == "volume":
+            return Own()
         mean, std = (self.mean, self.std) if self.mean else self._learn(samples)
         a = tuple(1 / each for each in std)
         return Affine(a, tuple(-m * f for m, f in zip(mean, a, strict=True)), -1 if self.per == "feature" else 0)
@@ -137,12 +170,46 @@ class Resize:
         return self
 
     def apply(self, x: Array, rank: int) -> Array:
-        size = self.size * (rank - 1) if len(self.size) == 1 else self.size
-        if rank < 2 or len(size) != rank - 1:
-            raise DataProblem(f"{list(self.size)} does not fit an input with {rank - 1} axes after the channels")
+        size = _per_axis(self.size, rank)
         for axis, length in zip(range(x.ndim - len(size), x.ndim), size, strict=True):
             x = _resized(x, axis, length)
         return x
+
+    def moved(self, target: Array, rank: int, classes: bool) -> Array:
+        """Classes are taken from the nearest place, numbers as those of the input."""
+        if not classes:
+            return self.apply(target, rank)
+        size = _per_axis(self.size, rank)
+        for axis, length in zip(range(target.ndim - len(size), target.ndim), size, strict=True):
+            at = ((np.arange(length) + 0.5) * (target.shape[axis] / length)).astype(np.int64)
+            target = target.take(np.minimum(at, target.shape[axis] - 1), axis)
+        return target
+
+
+@dataclass(frozen=True, slots=True)
+class Crop:
+    """Keep the middle of the axes after the channels; where an odd number falls away, one more at the end."""
+
+    size: tuple[int, ...]
+
+    def fit(self, samples: Iterable[Array]) -> FittedStep:
+        if not self.size or any(each < 1 for each in self.size):
+            raise DataProblem(f"a size is 1 or more, not {list(self.size)}", "crop(128) or crop([128, 96])")
+        return self
+
+    def apply(self, x: Array, rank: int) -> Array:
+        size = _per_axis(self.size, rank)
+        for axis, length in zip(range(x.ndim - len(size), x.ndim), size, strict=True):
+            if x.shape[axis] < length:
+                raise DataProblem(
+                    f"crop keeps {length} entries of an axis, and a sample has {x.shape[axis]}", "add pad(…) before it"
+                )
+            start = (x.shape[axis] - length) // 2
+            x = x.take(np.arange(start, start + length), axis)
+        return x
+
+    def moved(self, target: Array, rank: int, classes: bool) -> Array:
+        return self.apply(target, rank)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,8 +232,12 @@ class Pad:
             raise DataProblem(f"{len(sides)} amounts do not fit an input with {rank - 1} axes after the channels")
         return np.pad(x, [(0, 0)] * (x.ndim - len(sides)) + sides, constant_values=np.float32(self.value))
 
+    def moved(self, target: Array, rank: int, classes: bool) -> Array:
+        """What is added to a target is 0: the first class, the background."""
+        return replace(self, value=0.0).apply(target, rank)
 
-_FITTED = {each.__name__: each for each in (Affine, Resize, Pad)}
+
+_FITTED = {each.__name__: each for each in (Affine, Own, Resize, Crop, Pad)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +252,17 @@ class Prepared:
         if x.ndim not in (self.rank, self.rank + 1):
             raise DataProblem(f"prepare was fitted to inputs with {self.rank} axes and was given {x.ndim}")
         return _applied(self.steps, x, self.rank)
+
+    def moved(self, target: Array, classes: bool) -> Array:
+        """The target that lies on the input: a number per place if `classes`, else [channels, *places]; or a batch."""
+        lone = self.rank - classes
+        if target.ndim not in (lone, lone + 1):
+            raise DataProblem(f"the target has {target.ndim} axes where {lone} belong to the input")
+        if classes:
+            target = np.expand_dims(target, target.ndim - lone)
+        for step in self.steps:
+            target = step.moved(target, self.rank, classes)
+        return np.squeeze(target, target.ndim - self.rank) if classes else target
 
     def to_json(self) -> dict[str, Any]:
         """Plain values that JSON holds exactly."""
@@ -234,6 +316,14 @@ def _resized(x: Array, axis: int, length: int) -> Array:
     part = (place - low).astype(np.float32).reshape([-1] + [1] * (x.ndim - 1 - axis))
     between: Array = x.take(low, axis) * (1 - part) + x.take(high, axis) * part
     return between
+
+
+def _per_axis(size: tuple[int, ...], rank: int) -> tuple[int, ...]:
+    """A size for each axis after the channels."""
+    found = size * (rank - 1) if len(size) == 1 else size
+    if rank < 2 or len(found) != rank - 1:
+        raise DataProblem(f"{list(size)} does not fit an input with {rank - 1} axes after the channels")
+    return found
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from specc.catalogue.axes import shape as spell
 from specc.catalogue.entry import Misfit
 from specc.model.heads import maker
 from specc.model.losses import SHARES, agree, check_loss, check_target, says, show
+from specc.model.readying import check_padding, prepared_shape, ready
 from specc.sizes.dim import Size
 from specc.sizes.predicates import holds
 from specc.text.diagnostics import Diagnostic
@@ -18,8 +19,9 @@ if TYPE_CHECKING:
     from specc.catalogue.setting import Shape
     from specc.model.facts import Facts
     from specc.model.graph import Model, Port, Step
-    from specc.model.program import Chosen, Program
+    from specc.model.program import Program
     from specc.text.source import Span
+
 
 def check_model(model: Model) -> Iterator[Diagnostic]:
     """What is wrong with a network whatever it is trained on. Only for models without errors."""
@@ -51,6 +53,8 @@ def check_program(model: Model, program: Program, facts: Facts | None = None) ->
     if facts is None:
         return
     yield from _inputs(model, program, facts)
+    yield from check_padding(program, facts)
+    facts = ready(program, facts)
     for term in program.terms:
         if term.loss is not None and not term.target:
             yield from check_target(model, term, term.loss, facts)
@@ -95,13 +99,6 @@ def matched(model: Model, facts: Facts) -> dict[str, str]:
     if len(wanted) == len(given) == 1:
         return {wanted[0]: given[0]}
     return {name: name for name in wanted if name in given}
-
-
-def prepared_shape(steps: tuple[Chosen, ...], shape: Shape) -> Shape:
-    """The shape of an input after `prepare`; raises Misfit."""
-    for step in steps:
-        shape = step.entry.gives(shape)
-    return shape
 
 
 def _inputs(model: Model, program: Program, facts: Facts) -> Iterator[Diagnostic]:

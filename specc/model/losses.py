@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from specc.catalogue.axes import shape as spell
 from specc.catalogue.entry import Misfit
-from specc.catalogue.setting import PER_CLASS
+from specc.catalogue.setting import BALANCED, PER_CLASS
 from specc.model.heads import Head, head, outputs
 from specc.sizes.dim import Dim, Size, product
 from specc.text.diagnostics import Diagnostic
@@ -100,7 +100,7 @@ def _tensor(model: Model, term: Term, chosen: Chosen, found: Head, compares: str
     loss, kind = chosen.entry, target_type(model, term.target)
     at = chosen.place("target")
     takes = loss.takes(compares)
-    if getattr(loss, "weights", None) == "balanced":
+    if getattr(loss, "weights", None) == BALANCED:
         message = f"`weights=balanced` counts the classes of the data; `{term.target}` is a tensor of the network"
         yield Diagnostic("bad-argument", chosen.place("weights"), message, "give a number per class")
     if kind.dtype != "float":
@@ -147,6 +147,9 @@ def check_target(model: Model, term: Term, chosen: Chosen, facts: Facts) -> Iter
         message = f"`{loss.name}` does not go with this data's target, {says(facts)}"
         yield Diagnostic("target-type", chosen.span, message, f"the loss for it is `{other}`")
         return
+    if getattr(loss, "weights", None) == BALANCED and "class" not in facts.target:
+        message = "`weights=balanced` counts classes; the target of this data is numbers"
+        yield Diagnostic("target-type", chosen.place("weights"), message, "give the weights as numbers")
     if "class" in facts.target:
         yield from _classes(term, chosen, found, facts, compares)
     elif not agree(found.type.shape, facts.target_shape, {}):

@@ -51,6 +51,7 @@ class Program:
     """How a network is trained. Times are in epochs, `parts` the shares of training, validation and test.
 
     `split` is the setting that says more of the parts, `folds` what deals the samples into them instead of the shares.
+    `padding` is what samples of other sizes are brought to the largest of their batch with.
     """
 
     network: str
@@ -74,6 +75,8 @@ class Program:
     seed: int
     split: Chosen | None = None
     folds: Chosen | None = None
+    augment: tuple[Chosen, ...] = ()
+    padding: float | None = None
     texts: tuple[tuple[str, str], ...] = ()  # every setting as written, or its default
 
 

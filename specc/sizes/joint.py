@@ -48,7 +48,9 @@ def parts_of(predicates: Iterable[Predicate]) -> list[Part]:
     """The conjunction of the predicates, split by independent symbols, in the order of their names."""
     flat = both(without_not(predicate) for predicate in predicates)
     separated = dict.fromkeys(inner for part in conjuncts(flat) for inner in conjuncts(separate(part)))
-    pieces = _without_implied([piece for piece in separated if _truth_of(piece) is not True])
+    pieces = [piece for piece in separated if _truth_of(piece) is not True]
+    known = _from_least(pieces)
+    pieces = [piece for piece in pieces if not known.get(piece)]
     groups: dict[frozenset[str], list[Predicate]] = {}
     for piece in pieces:
         names, members = symbols_in(piece), [piece]
@@ -61,16 +63,15 @@ def parts_of(predicates: Iterable[Predicate]) -> list[Part]:
     return [_solve(tuple(sorted(names)), tuple(sorted(found, key=order.__getitem__))) for names, found in split]
 
 
-def _without_implied(pieces: list[Predicate]) -> list[Predicate]:
-    """Without comparisons of several symbols that follow from how small those that speak of one alone let it be."""
+def _from_least(pieces: Sequence[Predicate]) -> dict[Predicate, bool | None]:
+    """Comparisons of several symbols, and what follows for them from the least that each symbol may be by itself."""
     several = [piece for piece in pieces if isinstance(piece, Compare) and len(symbols_in(piece)) > 1]
     if not several or len(several) == len(pieces):
-        return pieces
+        return {}
     names = {name for piece in several for name in symbols_in(piece)}
     least = {name: _alone(name, pieces).first() or 1 for name in names}
     put = {name: of_atom(name) + (size - 1) for name, size in least.items() if size > 1}
-    implied = {piece for piece in several if truth(substitute(piece.left - piece.right, put), piece.op)}
-    return [piece for piece in pieces if piece not in implied]
+    return {piece: truth(substitute(piece.left - piece.right, put), piece.op) for piece in several}
 
 
 def example(predicates: Iterable[Predicate]) -> dict[str, int] | None:
@@ -182,7 +183,7 @@ def _solve(names: tuple[str, ...], pieces: tuple[Predicate, ...]) -> Part:
             return Part(names, pieces, free={names[0]: numbers_of(both(pieces)).regular()})
         except OverBudget as over:
             return Part(names, pieces, open=pieces, why=str(over))
-    if any(_truth_of(piece) is False for piece in pieces):
+    if any(_truth_of(piece) is False for piece in pieces) or False in _from_least(pieces).values():
         return Part(names, pieces, open=(NEVER,))
     defined, rest = _eliminate(pieces)
     if not defined:

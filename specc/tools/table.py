@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 WIDTH = 80
+CAUSES = 8  # of a condition, as the table shows them
 SHORT = 14
 
 
@@ -130,8 +131,11 @@ def _conditions(report: dict[str, Any]) -> list[str]:
     lines = ["", "  valid exactly when"]
     for each in report["conditions"]:
         lines.append(f"    {each['text']}" + ("" if each.get("decided", True) else " (could not be decided)"))
-        for cause in each["causes"]:
+        causes = each["causes"]
+        for cause in causes[:CAUSES]:
             lines += _paragraph(f"{cause['path']} (line {cause['line']}): {cause['text']}", "      ")
+        if len(causes) > CAUSES:
+            lines.append(f"      … and {len(causes) - CAUSES} more; `--format json` lists them")
     return lines
 
 

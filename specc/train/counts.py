@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from specc.catalogue.settings.losses import BALANCED
+from specc.catalogue.setting import BALANCED
 from specc.model.program import Program
 from specc.train.samples import Samples, cuts
 

@@ -68,7 +68,7 @@ def evaluate(run_folder: Path | str, data: Source | str | None = None, device: s
             for each in check_program(model, program, given.describe()):
                 if each.severity == "error":
                     raise TrainProblem(each.code, each.message, each.help)
-            feed = others(model, given, run.prepared, where)
+            feed = others(model, given, run.prepared, where, program.padding)
             indices = np.arange(len(feed), dtype=np.int64)
         counts = tuple(run.config["data"].get("class_counts", ()))
         sources = programs.write(model, program, feed.dataset.facts.target, counts=counts)

@@ -82,17 +82,17 @@ def _loss(model: Model, program: Program, target: str, counts: tuple[int, ...]) 
     """Terms of outputs that exist only in training are added where those are there."""
     training = {name for name, port in outputs(model).items() if port.training}
     needs = [[name for name in (each.output, each.target) if name in training] for each in program.terms]
-    always = [each for each, names in zip(program.terms, needs, strict=True) if not names]
+    always = [each for each, further in zip(program.terms, needs, strict=True) if not further]
     total = _sum([(each.factor, _term(model, each, target, counts)) for each in always])
     docstring = "The loss of a batch; outputs are logits where the network ends in a head that can be undone."
     names = ("outputs", "inputs", "target")
     if len(always) == len(program.terms):
         return _function("loss", names, [Return(total)], docstring)
     body: list[Statement] = [assign("total", total)]
-    for each, names in zip(program.terms, needs, strict=True):
-        if names:
+    for each, further in zip(program.terms, needs, strict=True):
+        if further:
             more = _sum([(1, Name("total")), (each.factor, _term(model, each, target, counts))])
-            body.append(If(compare(names[0], "in", Name("outputs")), (assign("total", more),)))
+            body.append(If(compare(further[0], "in", Name("outputs")), (assign("total", more),)))
     return _function("loss", names, [*body, Return(Name("total"))], docstring)
 
 

@@ -18,11 +18,14 @@ from specc.data.parting import parted, table
 from specc.data.prepare import Prepared, fit
 from specc.data.sources import DataFacts, DataProblem, Dataset, Source
 from specc.data.splits import Split, order
-from specc.model.check import matched
+from specc.model.check import check_program, matched
 from specc.model.graph import Model
 from specc.model.program import Program
+from specc.model.readying import follows
+from specc.train.problem import TrainProblem
 
 IN_MEMORY = 2**30  # bytes of samples up to which pictures are decoded once and kept
+NO_CLASS = 255  # what a mask is padded with
 DTYPES = {"float": torch.float32, "int": torch.int64, "bool": torch.bool}
 
 Batch = tuple[dict[str, torch.Tensor], torch.Tensor]
@@ -56,19 +59,24 @@ def load(model: Model, program: Program, folder: Path, device: torch.device) -> 
     parts = parted(program, given, dataset, folder)
     dataset = dataset.fitted(parts.train)
     pairs = matched(model, dataset.facts)
+    for each in check_program(model, program, dataset.facts):  # some facts are known only now
+        if each.severity == "error":
+            raise TrainProblem(each.code, each.message, each.help)
     steps = [implementation(each.entry.runs)(**each.entry.keywords()) for each in program.prepare]
     prepared: dict[str, Prepared] = {}
     for port in model.inputs:
         if model.type(port.value).dtype == "float":
             prepared[port.name] = fit(steps, _Column(dataset, pairs[port.name], parts.train))
-    feed = Feed(model, dataset, pairs, prepared, device)
+    feed = Feed(model, dataset, pairs, prepared, device, program.padding)
     names = sample_names(given, len(dataset))
     return Samples(
         dataset.facts, parts, prepared, dataset.encoding(), feed, table(given, parts), leaks(dataset, parts, names)
     )
 
 
-def others(model: Model, given: Source, prepared: Mapping[str, Prepared], device: torch.device) -> Feed:
+def others(
+    model: Model, given: Source, prepared: Mapping[str, Prepared], device: torch.device, padding: float | None = None
+) -> Feed:
     """Samples of another source, prepared as those of a run were."""
     dataset = given.load()
     pairs = matched(model, dataset.facts)
@@ -77,7 +85,7 @@ def others(model: Model, given: Source, prepared: Mapping[str, Prepared], device
             raise DataProblem(
                 f"the data have no input {port.name}", f"they have {', '.join(dataset.facts.input_shapes)}"
             )
-    return Feed(model, dataset, pairs, prepared, device)
+    return Feed(model, dataset, pairs, prepared, device, padding)
 
 
 class _Column(Sequence[NDArray[Any]]):
@@ -103,10 +111,14 @@ class Feed:
         pairs: Mapping[str, str],
         prepared: Mapping[str, Prepared],
         device: torch.device,
+        padding: float | None = None,
     ) -> None:
         self.dataset = dataset
         self.device = device
         self.prepared = prepared
+        self.padding = padding
+        lies_on = follows(dataset.facts)
+        self.follow = next((prepared[name] for name in prepared if lies_on and pairs[name] == lies_on), None)
         self.inputs = {port.name: (pairs[port.name], DTYPES[model.type(port.value).dtype]) for port in model.inputs}
         self.whole = self._whole(model)
 
@@ -140,22 +152,55 @@ class Feed:
         return self._stacked(np.arange(len(self)))
 
     def _stacked(self, indices: Indices) -> Batch:
+        """Samples one by one, each prepared by itself where their sizes may differ."""
         samples = [self.dataset.sample(int(each)) for each in indices]
         inputs = {}
         for name, (given, _) in self.inputs.items():
             each = [sample[0][given] for sample in samples]
-            if len({one.shape for one in each}) > 1:
-                raise DataProblem(
-                    "samples of different sizes cannot be in one batch", "bring them to one size, or take `batch 1`"
-                )
-            inputs[name] = self._input(name, np.stack(each))
-        return inputs, self._target(np.stack([sample[1] for sample in samples]))
+            if len({one.shape for one in each}) == 1:
+                inputs[name] = self._input(name, np.stack(each))
+            else:
+                ready = [self.prepared[name].apply(one) if name in self.prepared else one for one in each]
+                inputs[name] = self._moved(name, self._together(ready, self.padding))
+        targets = [sample[1] for sample in samples]
+        if len({one.shape for one in targets}) == 1:
+            return inputs, self._target(np.stack(targets))
+        ready = [self._followed(one) for one in targets]
+        none = None if self.padding is None else NO_CLASS
+        return inputs, self._numbers(self._together(ready, none))
+
+    def _together(self, arrays: list[NDArray[Any]], padding: float | None) -> NDArray[Any]:
+        """A batch of arrays, those that are smaller padded at the end."""
+        if len({one.shape for one in arrays}) > 1 and padding is None:
+            raise DataProblem(
+                "samples of different sizes cannot be in one batch",
+                "bring them to one size, or take `batch 1`, or `batch …, pad=0`",
+            )
+        largest = [max(sizes) for sizes in zip(*(one.shape for one in arrays), strict=True)]
+        filled = [
+            np.pad(
+                one,
+                [(0, most - have) for have, most in zip(one.shape, largest, strict=True)],
+                constant_values=padding or 0,
+            )
+            for one in arrays
+        ]
+        return np.stack(filled)
 
     def _input(self, name: str, values: NDArray[Any]) -> torch.Tensor:
-        ready = self.prepared[name].apply(values) if name in self.prepared else values
+        return self._moved(name, self.prepared[name].apply(values) if name in self.prepared else values)
+
+    def _moved(self, name: str, ready: NDArray[Any]) -> torch.Tensor:
         return torch.from_numpy(np.ascontiguousarray(ready)).to(self.device, self.inputs[name][1])
 
     def _target(self, values: NDArray[Any]) -> torch.Tensor:
+        return self._numbers(self._followed(values))
+
+    def _followed(self, values: NDArray[Any]) -> NDArray[Any]:
+        """A target that lies on an input, where `prepare` moved that."""
+        return values if self.follow is None else self.follow.moved(values, self.dataset.facts.target == "classes")
+
+    def _numbers(self, values: NDArray[Any]) -> torch.Tensor:
         whole = values.dtype.kind in "iub"
         return torch.from_numpy(np.ascontiguousarray(values)).to(self.device, torch.int64 if whole else torch.float32)
 

@@ -77,7 +77,7 @@ def train(
         code = programs.build(model, plan, sources, where)
         started = take_weights(code, Path(project)) if resume is None else ()
         folder = Path(resume) if resume is not None else next_run_folder(out_root, model.name)
-        book = _Book(folder, code, samples, text, Path(project), str(where), report)
+        book = _Book(folder, code, samples, text, Path(project), str(where), report, counts)
         for sentence in started:
             book.say(Took(sentence))
         for sentence in samples.notes if resume is None else ():
@@ -154,6 +154,7 @@ class _Book:
     project: Path
     device: str
     report: Report
+    counts: tuple[int, ...]
 
     def __post_init__(self) -> None:
         self.began = time.monotonic()
@@ -195,7 +196,7 @@ class _Book:
                 "target": facts.target,
                 "classes": list(facts.class_names),
                 "names": list(facts.names),
-                "class_counts": list(class_counts(samples, code.program)),
+                "class_counts": list(self.counts),
                 "encoding": samples.encoding,
                 "split": {"train": len(parts.train), "validation": len(parts.validation), "test": len(parts.test)},
                 "split_sha256": parts.sha256,

@@ -200,6 +200,8 @@ class Slice(Op):
         ]
         if not wanted:
             return g.node("Identity", x[0])  # type: ignore[no-any-return]
+        if len(wanted) == 1 and wanted[0][1].drops and isinstance(place := _first(wanted[0][1]), int):
+            return g.node("Gather", x[0], g.constant(place, "int"), axis=x[0].dim(wanted[0][0]))  # type: ignore[no-any-return]
         axes = g.constant([x[0].dim(at) for at, _ in wanted], "int")
         starts = sizes_onnx(g, [_first(each) for _, each in wanted])
         stops = sizes_onnx(g, [_end(each) for _, each in wanted])

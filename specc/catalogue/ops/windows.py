@@ -101,6 +101,8 @@ class Axis:
     @property
     def enough(self) -> Compare | None:
         """What must hold for a window to fit in; None where it always does."""
+        if self.fit == "up":
+            return Compare(self._starts, ">=", 1)  # a window may be larger than what it sees
         return None if self.fit == "same" else Compare(self.padded, ">=", self.extent)
 
     @property

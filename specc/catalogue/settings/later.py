@@ -4,8 +4,7 @@ from __future__ import annotations
 
 LATER: dict[str, tuple[str, ...]] = {
     "train": ("augment", "rates", "steps", "average", "precision", "freeze", "postprocess", "sweep"),
-    "source": ("volumes", "pairs", "synthetic", "python"),
-    "prepare": ("crop",),
+    "source": ( "pairs", "synthetic", "python"),
     "loss": ("discriminative",),
     "optimizer": ("rmsprop", "adagrad", "lbfgs"),
     "schedule": ("multistep", "plateau", "polynomial", "inverse", "onecycle", "table"),

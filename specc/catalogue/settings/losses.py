@@ -21,11 +21,10 @@ from specc.catalogue.arguments import (
 from specc.catalogue.axes import UNSAID
 from specc.catalogue.entry import Misfit
 from specc.catalogue.op import TensorType
-from specc.catalogue.setting import Facing, Loss
+from specc.catalogue.setting import BALANCED, Facing, Loss
 from specc.code.nodes import Attribute, Expression, Index, Literal, binary, call, method
 from specc.sizes.dim import Size
 
-BALANCED = "balanced"
 Weights = Annotated[
     tuple[float, ...] | str,
     Kind("balanced or a list with a number per class", either(literal(BALANCED), items(real(ge=0), 1)), (BALANCED,)),

@@ -55,14 +55,13 @@ class Normalize(PrepareSetting):
     std: _Figures = ()
     """The standard deviation, one for all or one per channel."""
     per: Annotated[str, choice("channel", "feature", "volume", "all")] = "channel"
-    """What has a mean and a deviation of its own: each entry of the first axis, of the last, or the whole."""
+    """What has a mean and a deviation of its own: each entry of the first axis, of the last, each channel of every
+    single sample, or the whole."""
 
     def refusals(self) -> Iterable[Misfit]:
-        if self.per == "volume":
-            help = "per=channel, per=feature and per=all are there"
-            yield Misfit(
-                "unsupported-setting", "`normalize(per=volume)` is not yet there in this version", help, argument="per"
-            )
+        if self.per == "volume" and (self.mean or self.std):
+            message = "`normalize(per=volume)` takes each sample's own mean and deviation, not given ones"
+            yield Misfit("bad-argument", message, "leave `mean=` and `std=` out, or `per=`", argument="per")
         mean, std = _listed(self.mean), _listed(self.std)
         if len(mean) != len(std):
             message = f"`normalize` needs as many means as standard deviations, not {len(mean)} and {len(std)}"
@@ -90,6 +89,28 @@ class Resize(PrepareSetting):
         size = _listed(self.size)
         _fits(self.name, size, shape, "size")
         return shape[:1] + (size * (len(shape) - 1) if len(size) == 1 else size)
+
+
+class CropInput(PrepareSetting):
+    """Keep the middle of the axes after the channels; where an odd number falls away, one more at the end."""
+
+    name = "crop"
+    runs = "specc.data.prepare:Crop"
+
+    size: Window
+    """One number for all axes, or one each."""
+
+    def keywords(self) -> Mapping[str, Any]:
+        return {"size": _listed(self.size)}
+
+    def gives(self, shape: Shape) -> Shape:
+        size = _listed(self.size)
+        _fits(self.name, size, shape, "size")
+        size = size * (len(shape) - 1) if len(size) == 1 else size
+        for have, want in zip(shape[1:], size, strict=True):
+            if have is not None and have < want:
+                raise Misfit("data-shape", f"`{self.name}` keeps {want} entries of an axis that has {have}")
+        return shape[:1] + size
 
 
 class PadInput(PrepareSetting):

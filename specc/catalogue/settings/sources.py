@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from specc.catalogue.arguments import TEXT, KeywordOnly, Kind, Positive, String, choice, items, optional, whole
+from specc.catalogue.arguments import TEXT, KeywordOnly, Kind, Positive, String, choice, items, literal, optional, whole
 from specc.catalogue.entry import Misfit
 from specc.catalogue.setting import Names, SourceSetting
 
@@ -139,3 +139,39 @@ class Cifar10(SourceSetting):
 
     def keywords(self, folder: Path) -> Mapping[str, Any]:
         return {"folder": folder / self.folder}
+
+
+_Axes = Annotated[Any, Kind("a list of x, y and z", items(literal("x", "y", "z"), 2, 3), ("x", "y", "z"))]
+
+
+class Volumes(SourceSetting):
+    """A folder of cases, each a folder with a NIfTI volume per channel and one as the mask: `volume` and its classes.
+
+    Volumes are turned by their headers: x runs to the right, y to the front, z upwards, whatever way they are stored.
+    """
+
+    name = "volumes"
+    runs = "specc.data.volumes:Volumes"
+
+    folder: String
+    """The folder of the cases, from the project's folder on."""
+    _: KeywordOnly
+    channels: Names
+    """The files that go in, without .nii or .nii.gz, one per channel."""
+    mask: String
+    """The file of the mask, with a whole number per voxel."""
+    axes: _Axes = ("z", "y", "x")
+    """The order of the axes; one that is left out must have a single slice."""
+
+    def refusals(self) -> Iterable[Misfit]:
+        if len(set(self.axes)) < len(self.axes):
+            yield Misfit("repeated-axis", "an axis is named twice", argument="axes")
+        names = [*self.channels, self.mask]
+        for name in names:
+            if names.count(name) > 1:
+                yield Misfit("bad-argument", f"`{name}` is named twice", argument="channels")
+            if not name or "/" in name or "\\" in name:
+                yield Misfit("bad-argument", f"`{name}` is no name of a file in a case's folder", argument="channels")
+
+    def keywords(self, folder: Path) -> Mapping[str, Any]:
+        return {"folder": folder / self.folder, "channels": self.channels, "mask": self.mask, "axes": self.axes}

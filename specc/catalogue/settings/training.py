@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, ClassVar
 
 from specc.catalogue.arguments import (
@@ -13,11 +14,13 @@ from specc.catalogue.arguments import (
     NonNegative,
     Positive,
     PositiveReal,
+    Real,
     String,
     choice,
     optional,
     real,
 )
+from specc.catalogue.entry import Misfit
 from specc.catalogue.setting import DottedName, DottedNames, Setting
 
 Fraction = Annotated[float, Kind("a number from 0 to 1", real(ge=0, le=1))]
@@ -119,6 +122,15 @@ class Batch(Setting):
     _: KeywordOnly
     accumulate: Positive = 1
     """How many such batches are added up before a step."""
+    pad: optional(Real) = None  # type: ignore[valid-type]
+    """What samples of other sizes are made as large as the largest of their batch with; a mask gets 255, for no class."""
+    bucket: optional(Positive) = None  # type: ignore[valid-type]
+    """Batches of samples of like size; not yet there."""
+
+    def refusals(self) -> Iterable[Misfit]:
+        if self.bucket is not None:
+            message = "`batch …, bucket=` is not yet there in this version"
+            yield Misfit("unsupported-setting", message, "take `pad=`, or `batch 1`", argument="bucket")
 
 
 class Epochs(Setting):

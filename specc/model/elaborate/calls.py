@@ -138,7 +138,7 @@ def _by_name(
         raise problem("repeated-argument", argument.span, f"`{argument.name}` is given twice")
     value = _item(evaluator, argument.value, scope, field.kind.words if field else ())
     if field is None:
-        extra[argument.name] = value
+        extra[argument.name], expressions[argument.name] = value, argument.value
     elif field.kind.tensor and (value is None or (isinstance(value, Word) and value in field.kind.words)):
         return  # the default, by its word: `mask=none`
     elif field.kind.tensor and not isinstance(value, Word | None):
@@ -174,13 +174,17 @@ def items_of(value: TensorList, node: tree.Expr) -> list[TensorRef]:
 
 
 def applied(evaluator: Evaluator, value: Any, node: tree.Expr) -> Any:
-    """A list with the layers in it that have their tensors, `[relu(x), y]`, placed: what is left is a list of tensors."""
+    """A list with the layers in it that need nothing more, `[relu(x), y]`, placed: what is left is a list of tensors."""
     if not isinstance(value, tuple) or evaluator.placer is None:
         return value
-    return tuple(
-        evaluator._operand(each, node) if isinstance(each, (OpLayer, BlockValue)) and each.tensors else each
-        for each in value
-    )
+    return tuple(evaluator._operand(each, node) if _complete(each) else each for each in value)
+
+
+def _complete(value: Any) -> bool:
+    """Whether a layer has its tensors, or works on none: `relu(x)`, `zeros(4)`."""
+    if isinstance(value, OpLayer):
+        return bool(value.tensors) or value.kind.inputs[0] == 0
+    return isinstance(value, BlockValue) and bool(value.tensors)
 
 
 def _one_tensor(evaluator: Evaluator, value: Any, argument: tree.Argument) -> Any:

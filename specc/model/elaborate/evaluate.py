@@ -173,8 +173,10 @@ class Evaluator:
             inner = Scope(scope)
             bind_names(inner, node.names, item, node.source.span)
             if node.condition is None or self.condition(node.condition, inner):
-                star = isinstance(node.item, tree.Star)
-                made = self.sequence(node.item.value, inner) if star else (self.evaluate(node.item, inner, words),)
+                if isinstance(node.item, tree.Star):
+                    made = self.sequence(node.item.value, inner)
+                else:
+                    made = (self.evaluate(node.item, inner, words),)
                 found += [self.weigh(each, node.span) for each in made]
         return tuple(found)
 

@@ -201,8 +201,9 @@ def _shorten(builder: Builder, conditions: tuple[Condition, ...], frame: Frame) 
 
 def _short_op(simple: Simplifier, op: Op) -> Op:
     """The op with the sizes among its arguments written as those of its tensors are."""
-    changes = {name: short for name, value in vars(op).items() if (short := _short(simple, value)) is not value}
-    return op.but(**changes) if changes else op  # type: ignore[no-any-return]
+    given = {name: value for name, value in vars(op).items() if name != "extra_values"} | dict(op.extra_values)
+    changes = {name: short for name, value in given.items() if (short := _short(simple, value)) is not value}
+    return op.but(**changes) if changes else op
 
 
 def _short(simple: Simplifier, value: Any) -> Any:
@@ -212,9 +213,6 @@ def _short(simple: Simplifier, value: Any) -> Any:
     if type(value) in (tuple, list):
         found = [_short(simple, each) for each in value]
         return type(value)(found) if any(a is not b for a, b in zip(found, value, strict=True)) else value
-    if isinstance(value, Mapping):
-        short = {name: _short(simple, each) for name, each in value.items()}
-        return short if any(short[name] is not each for name, each in value.items()) else value
     return value
 
 

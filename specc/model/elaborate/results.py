@@ -29,7 +29,9 @@ def bind(walk: Walk, node: tree.Line, names: list[str], result: Any, module: Mod
             _bind_one(walk, name, Label(tensor, None))
     if node.alias:
         _may_alias(body, node)
-        body.scope.names[node.alias] = Label(result, None, None, labels, opaque)
+        named = body.scope.names[node.alias] = Label(result, None, None, labels, opaque)
+        if node.alias not in body.labels or body.labels[node.alias].module is None:
+            body.labels[node.alias] = named
         if isinstance(result, TensorRef):
             walk.builder.named(result, node.alias)
 

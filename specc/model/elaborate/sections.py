@@ -121,7 +121,7 @@ class _Reader:
             parts=(parts.train, parts.validation, parts.test) if parts else (None, None, None),
             split=split[-1][0] if split else None, folds=split[-1][1] if split else None,
             init=init[-1].entry.initializer if init else None,
-            batch=batch.entry.size, accumulate=batch.entry.accumulate,
+            batch=batch.entry.size, accumulate=batch.entry.accumulate, padding=batch.entry.pad,
             epochs=epochs.entry.count, seed=seed.entry.number, texts=tuple(self._texts()),
         )  # fmt: skip
 
