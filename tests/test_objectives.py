@@ -504,11 +504,11 @@ def test_what_check_says_of_a_loss_and_the_data(network: str, loss: str, data: s
 def test_a_program_carries_what_it_calls_and_nothing_else():
     text = objective.write(*_first("hinge", ROW), "class")
     assert "def hinge(" in text
-    assert "def average(" in text
+    assert "def mean_of(" in text
     assert "def binary_hinge(" not in text
     assert "def dice(" not in text
     plain = objective.write(*_first("cross_entropy", SOFT), "class")
-    assert plain.count("def ") == 6
+    assert plain.count("def ") == 7
     assert sources(["no_such_function"]) == []
 
 

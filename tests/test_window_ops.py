@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from proved import built, compiled, hold, inputs_of, network, outputs_of, source
+from proved import built, codes, compiled, hold, inputs_of, network, outputs_of, source
 from torch.nn import functional as F
 
 from specc.backends.onnx import lower
@@ -158,3 +158,11 @@ def test_unshared_weights_window_by_window(call: str, shape: str, stride: int, p
         ]
         wanted = (window[:, None] * weight[tuple(place)]).flatten(2).sum(2) + bias[(slice(None), *place)]
         torch.testing.assert_close(y[(..., *place)], wanted)
+
+
+def test_places_of_a_larger_tensor_are_refused_or_become_a_condition() -> None:
+    """What a pool leaves out may hold a maximum, whose place is then not there in what is unpooled."""
+    lines = "pool: maxpool(2, fit=down)\nunpool(pool.indices, 2)"
+    assert codes(network(lines, "[3, 5, 6]")) == ["shape-mismatch"]
+    assert [each.text for each in compiled(network(lines, "[3, H, 6]")).conditions] == ["H is even, at least 2"]
+    hold(compiled(network(lines.replace(", 2)", ", 2, size=input.spatial)"), "[3, 5, W]")))

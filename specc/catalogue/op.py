@@ -9,7 +9,7 @@ serve both. Everything here must also work with `specc.code.nodes.Traced` ints, 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from specc.catalogue.arguments import Flag, Initializer, KeywordOnly, NonNegative, TensorArgument, optional
@@ -27,12 +27,16 @@ Layout = Literal["", "first", "last"]
 
 @dataclass(frozen=True, slots=True)
 class TensorType:
-    """Shape without the batch, element type, and which axis holds the features (`layout`; "" if undecided)."""
+    """Shape without the batch, element type, and which axis holds the features (`layout`; "" if undecided).
+
+    `places` are the spatial sizes of the tensor whose places these whole numbers are, where that is known.
+    """
 
     shape: tuple[Size, ...]
     dtype: Dtype = "float"
     batched: bool = True
     layout: Layout = ""
+    places: tuple[Size, ...] = field(default=(), compare=False)
 
     @property
     def rank(self) -> int:

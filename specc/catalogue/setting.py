@@ -108,7 +108,8 @@ class Loss(Setting):
     knows both forms says in `compares` which it is. `undoes` says that it is computed on the scores before the head
     where there is one. `targets` are the kinds of target it compares with: those of the data floor, and "tensor" for
     real numbers of the network itself in the output's shape. `measures` is the metric shown where none is named,
-    `advice` says how to end a network. `bounded` is false for one that can fall without end.
+    `advice` says how to end a network. `bounded` is false for one that can fall without end,
+    `mixes` true for one that takes shares of classes as its target.
     """
 
     role = "loss"
@@ -118,6 +119,7 @@ class Loss(Setting):
     targets: ClassVar[tuple[str, ...]] = ()
     measures: ClassVar[str] = ""
     bounded: ClassVar[bool] = True
+    mixes: ClassVar[bool] = False
 
     output: TensorArgument = None
     """The output it is held against; may be left out where there is one."""

@@ -10,7 +10,8 @@ from specc.catalogue.axes import shape as spell
 from specc.catalogue.entry import Misfit
 from specc.model.heads import maker
 from specc.model.losses import SHARES, agree, check_loss, check_target, says, show
-from specc.model.readying import check_padding, prepared_shape, ready
+from specc.model.readying import augmented_shape, check_augment, check_padding, prepared_shape, ready
+from specc.model.tuning import check_tuning
 from specc.sizes.dim import Size
 from specc.sizes.predicates import holds
 from specc.text.diagnostics import Diagnostic
@@ -48,12 +49,12 @@ def _same_axis(model: Model, one: Step, other: Step) -> bool:
 def check_program(model: Model, program: Program, facts: Facts | None = None) -> Iterator[Diagnostic]:
     """What is wrong with how a network is trained; `facts` are those of its data as far as they are at hand."""
     yield from check_loss(model, program)
-    yield from _decay(model, program)
-    yield from _watched(program)
+    yield from check_tuning(model, program)
     if facts is None:
         return
     yield from _inputs(model, program, facts)
     yield from check_padding(program, facts)
+    yield from check_augment(program, facts)
     facts = ready(program, facts)
     for term in program.terms:
         if term.loss is not None and not term.target:
@@ -62,34 +63,6 @@ def check_program(model: Model, program: Program, facts: Facts | None = None) ->
         if facts.target not in each.metric.entry.targets:
             message = f"`{each.metric.entry.name}` does not go with this data's target, {says(facts)}"
             yield Diagnostic("target-type", each.metric.span, message)
-
-
-def _decay(model: Model, program: Program) -> Iterator[Diagnostic]:
-    optimizer = program.optimizer.entry
-    if optimizer.couples:
-        return
-    message = f"`{optimizer.name}` has a weight decay of its own, apart from the gradient"
-    for each in program.regularize:
-        if each.entry.decays:
-            yield Diagnostic(
-                "setting-conflict", each.span, message, f"write `{optimizer.name}(decay={each.entry.x})` instead"
-            )
-    for step in model.steps:
-        if "l2" in step.expressions:
-            yield Diagnostic(
-                "setting-conflict", step.expressions["l2"].span, message, "take `sgd` or `adam`, or leave `l2` out"
-            )
-
-
-def _watched(program: Program) -> Iterator[Diagnostic]:
-    if program.stop is None:
-        return
-    labels = [each.label for each in program.measures if each.metric.entry.column]
-    labels = labels or [each.loss.entry.measures for each in program.terms if each.loss is not None]
-    known = ["train.loss", "validation.loss", *(f"validation.{each}" for each in labels if each)]
-    if program.stop.entry.on not in known:
-        message = f"`{program.stop.entry.on}` is no figure of this training"
-        yield Diagnostic("unknown-column", program.stop.place("on"), message, f"there are: {', '.join(known)}")
 
 
 # ----------------------------------------------------------------------------------------------------- the data
@@ -122,7 +95,24 @@ def _inputs(model: Model, program: Program, facts: Facts) -> Iterator[Diagnostic
             continue
         if not agree(kind.shape, ready, bound):
             yield _shapes_differ(port, kind.shape, shape, ready, said)
+        elif program.augment and kind.dtype == "float":
+            yield from _augmented(model, program, port, ready)
     if bound:
+        yield from _sizes(model, bound, said)
+
+
+def _augmented(model: Model, program: Program, port: Port, ready: Shape) -> Iterator[Diagnostic]:
+    """A training input of another size than the others must fit the network as well."""
+    try:
+        trained = augmented_shape(program.augment, ready)
+    except Misfit:  # said where it stands
+        return
+    bound: dict[str, int] = {}
+    said, wanted = program.augment[0].span, model.type(port.value).shape
+    if trained != ready and not agree(wanted, trained, bound):
+        message = f"`{port.name}` takes {spell(wanted)}; after `augment` the data have {show(trained)}"
+        yield Diagnostic("data-shape", said, message)
+    elif trained != ready and bound:
         yield from _sizes(model, bound, said)
 
 

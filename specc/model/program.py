@@ -77,6 +77,9 @@ class Program:
     folds: Chosen | None = None
     augment: tuple[Chosen, ...] = ()
     padding: float | None = None
+    rates: tuple[Chosen, ...] = ()
+    freeze: tuple[Chosen, ...] = ()
+    average: Chosen | None = None
     texts: tuple[tuple[str, str], ...] = ()  # every setting as written, or its default
 
 

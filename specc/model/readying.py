@@ -70,3 +70,58 @@ def check_padding(program: Program, facts: Facts) -> Iterator[Diagnostic]:
             message = f"`pad=` adds the class 255 to masks, and `{term.loss.entry.name}` counts it"
             help = f"write `{term.loss.entry.name}(…, ignore=255)`" if "ignore" in term.loss.entry.fields else ""
             yield Diagnostic("setting-conflict", term.loss.span, message, help)
+
+
+def augmented_shape(steps: tuple[Chosen, ...], shape: Shape) -> Shape:
+    """The shape of a training input after `augment`; raises Misfit."""
+    for step in steps:
+        shape = step.entry.gives(shape)
+    return shape
+
+
+def check_augment(program: Program, facts: Facts) -> Iterator[Diagnostic]:
+    """Steps of `augment` that do not go with the data's inputs or target, or with the loss."""
+    given = [each for name, each in facts.input_shapes.items() if facts.dtypes.get(name, "float32").startswith("float")]
+    along = follows(facts)
+    widest = max(given, key=len, default=())
+    try:
+        shape = prepared_shape(program.prepare, facts.input_shapes[along] if along else widest)
+    except Misfit:
+        return
+    for step in program.augment:
+        if not given:
+            yield Diagnostic("data-shape", step.span, f"`{step.entry.name}` needs an input of real numbers")
+            return
+        try:
+            shape = step.entry.gives(shape)
+        except Misfit as misfit:
+            yield Diagnostic(misfit.code, step.place(misfit.argument), misfit.message, misfit.help)
+            return
+        if step.entry.moves and not along and facts.target in ("classes", "image"):
+            message = f"`{step.entry.name}` moves places, and the target lies on others than the data's inputs"
+            yield Diagnostic("setting-conflict", step.span, message)
+        if step.entry.blends:
+            yield from _blended(program, step, facts)
+
+
+def _blended(program: Program, step: Chosen, facts: Facts) -> Iterator[Diagnostic]:
+    name = step.entry.name
+    if facts.target == "classes":
+        message = f"`{name}` is not yet there for a class per position"
+        yield Diagnostic(
+            "unsupported-setting", step.span, message, "it goes with a class a sample, and with real numbers"
+        )
+        return
+    if facts.target != "class":
+        return
+    for term in program.terms:
+        if term.loss is None or term.target:
+            continue
+        loss = term.loss.entry
+        plain = all(getattr(loss, each, None) is None for each in ("ignore", "weights"))
+        if not loss.mixes or not plain:
+            message = (
+                f"`{name}` makes shares of classes, which `{loss.name}`{'' if not loss.mixes else ' so'} does not take"
+            )
+            help = "take `cross_entropy`, without `ignore` and `weights`"
+            yield Diagnostic("setting-conflict", step.span, message, help)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from specc.model.elaborate.problem import suggestion
 from specc.text.diagnostics import Diagnostic
-from specc.text.words import nearest
 
 if TYPE_CHECKING:
     from specc.model.graph import Model
@@ -57,8 +57,7 @@ def _paths(model: Model, program: Program) -> Iterator[Diagnostic]:
         for path in (*chosen.entry.extra_values, *chosen.entry.rest_values):
             if not below(model, path):
                 message = f"`{model.name}` has no weights at `{path}`"
-                found = nearest(path, sorted(parts | {each.key for each in model.weights}))
-                help = f"did you mean `{found}`?" if found else ""
+                help = suggestion(path, parts | {each.key for each in model.weights})
                 yield Diagnostic("unknown-name", chosen.place(path), message, help)
 
 

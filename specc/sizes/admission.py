@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 
 from specc.sizes.answers import Condition
@@ -27,7 +27,7 @@ MOST_SAID = 120
 
 
 def admissible(predicates: Sequence[Predicate], facts: Sequence[Predicate] = ()) -> list[Condition]:
-    """The exact set of sizes for which all predicates and facts hold, by independent symbols.
+    """The exact set of sizes for which all predicates and facts hold: symbol by symbol, and what binds several.
 
     A symbol without a condition may be any size from 1 on.
     """
@@ -37,14 +37,13 @@ def admissible(predicates: Sequence[Predicate], facts: Sequence[Predicate] = ())
     for part in parts_of((*predicates, *facts)):
         if part.free and not part.defined and not part.open and all(n == ALL_NUMBERS for n in part.free.values()):
             continue
-        causes = [
-            index
-            for index, conjunction in enumerate(pieces)
-            if any(
-                not names or names & set(part.symbols) for piece in conjunction if (names := wanted(piece)) is not None
-            )
-        ]
-        conditions.append(_condition(part, tuple(causes)))
+        for each, about in _told_apart(part):
+            causes = [
+                index
+                for index, conjunction in enumerate(pieces)
+                if any(about(names) for piece in conjunction if (names := wanted(piece)) is not None)
+            ]
+            conditions.append(_condition(each, tuple(causes)))
     return conditions
 
 
@@ -131,6 +130,29 @@ class _Needed:
             return example((*self.facts, negate(piece))) is not None
         except OverBudget:
             return True
+
+
+def _told_apart(part: Part) -> list[tuple[Part, Callable[[frozenset[str]], bool]]]:
+    """What symbols bound together must be each by itself, then what binds them; and which pieces each speaks of."""
+    names = frozenset(part.symbols)
+    if part.defined or not part.open or not part.free or _is_empty(part):
+        return [(part, lambda spoken: not spoken or bool(spoken & names))]
+    found: list[tuple[Part, Callable[[frozenset[str]], bool]]] = [
+        (Part((name,), tuple(_about(part, name)), free={name: numbers}), frozenset({name}).__eq__)
+        for name, numbers in part.free.items()
+        if numbers != ALL_NUMBERS
+    ]
+    joint = tuple(piece for piece in part.predicates if len(symbols_in(piece)) > 1)
+    rest = tuple(piece for name in names - {*part.free} for piece in _about(part, name))
+    bound = Part(part.symbols, (*joint, *rest), open=part.open, why=part.why)
+    return [*found, (bound, lambda spoken: len(spoken) != 1 or not spoken <= {*part.free})]
+
+
+def _is_empty(part: Part) -> bool:
+    try:
+        return next(members(part), None) is None
+    except OverBudget:
+        return True
 
 
 def _condition(part: Part, causes: tuple[int, ...]) -> Condition:

@@ -99,7 +99,7 @@ def members(part: Part, largest: int | None = None) -> Iterator[dict[str, int]]:
         return
     known = {name: part.free.get(name) or _alone(name, part.open) for name in names}
     few = _trials(known, FEW_TRIALS)
-    if part.open and not any(_fits(part, sizes) for sizes in few) and _ruled_out(part.open):
+    if part.open and not any(_fits(part, sizes) for sizes in few) and _ruled_out(_all_of(part)):
         return
     found = False
     for sizes in _candidates(part, known):
@@ -187,7 +187,7 @@ def _solve(names: tuple[str, ...], pieces: tuple[Predicate, ...]) -> Part:
         return Part(names, pieces, open=(NEVER,))
     defined, rest = _eliminate(pieces)
     if not defined:
-        return Part(names, pieces, open=tuple(conjuncts(rest)))
+        return _with_free(names, pieces, tuple(conjuncts(rest)))
     inner = parts_of([rest])
     free = {name: numbers for part in inner for name, numbers in part.free.items()}
     more = {name: size for part in inner for name, size in part.defined.items()}
@@ -198,6 +198,24 @@ def _solve(names: tuple[str, ...], pieces: tuple[Predicate, ...]) -> Part:
             free.setdefault(name, ALL_NUMBERS)
     why = next((part.why for part in inner if part.why), "")
     return Part(names, pieces, {**defined, **more}, dict(sorted(free.items())), left, why)
+
+
+def _with_free(names: tuple[str, ...], pieces: tuple[Predicate, ...], rest: tuple[Predicate, ...]) -> Part:
+    """Symbols bound together, of which the pieces that speak of one alone are told apart."""
+    free: dict[str, Numbers] = {}
+    for name in names:
+        own = [piece for piece in rest if symbols_in(piece) == {name}]
+        try:
+            if own:
+                free[name] = numbers_of(both(own)).regular()
+        except OverBudget:
+            continue
+    return Part(
+        names,
+        pieces,
+        free=free,
+        open=tuple(piece for piece in rest if not symbols_in(piece) <= {*free} or len(symbols_in(piece)) != 1),
+    )
 
 
 def _eliminate(pieces: Sequence[Predicate]) -> tuple[dict[str, Size], Predicate]:
@@ -259,7 +277,12 @@ def _branch_ruled_out(branch: tuple[Predicate, ...], before: Sequence[Predicate]
 
 def _part_ruled_out(part: Part) -> bool:
     empty = any(numbers.first() is None for numbers in part.free.values())
-    return empty or NEVER in part.open or _ruled_out(part.open)
+    return empty or NEVER in part.open or _ruled_out(_all_of(part))
+
+
+def _all_of(part: Part) -> tuple[Predicate, ...]:
+    """What is open and what its symbols must be by themselves, together."""
+    return part.open if part.defined else tuple(dict.fromkeys((*part.open, *part.predicates)))
 
 
 def _branches(pieces: Sequence[Predicate]) -> list[tuple[Predicate, ...]] | None:

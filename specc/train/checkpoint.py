@@ -15,13 +15,17 @@ from specc.data.files import folder_aside, recover_folder, write_bytes
 from specc.train.problem import TrainProblem
 
 WEIGHTS, OPTIMIZER, STATE = "weights.safetensors", "optimizer.safetensors", "state.json"
+MEANS = "average.safetensors"
+TENSOR = "tensor"  # says in the JSON which tensor stands there
 
 
 @dataclass(slots=True)
 class State:
     """Where training stands: `epoch` whole epochs and `step` batches of the next are done; `updates` counts the
     optimizer's steps; `total` and `seen` add up the loss of the epoch under way. `best` is the figure of the epoch
-    `best_epoch` (from 1; 0 while there is none), `tie` its loss, and `waited` the epochs since then."""
+    `best_epoch` (from 1; 0 while there is none), `tie` its loss, and `waited` the epochs since then. `averaged` counts
+    what went into the means of the weights; `plateau` is the best figure of a schedule that waits for one, `level` the
+    epochs since then, and `drops` how often the rate went down."""
 
     epoch: int = 0
     step: int = 0
@@ -32,6 +36,10 @@ class State:
     tie: float | None = None
     best_epoch: int = 0
     waited: int = 0
+    averaged: int = 0
+    plateau: float | None = None
+    level: int = 0
+    drops: int = 0
 
 
 def tensors(module: torch.nn.Module) -> dict[str, torch.Tensor]:
@@ -44,25 +52,59 @@ def save_weights(path: Path, weights: Mapping[str, torch.Tensor], about: Mapping
     write_bytes(path, save(dict(weights), {"specc": json.dumps(dict(about))}))
 
 
-def write(folder: Path, module: torch.nn.Module, optimizer: torch.optim.Optimizer, state: State) -> None:
-    """Replace `folder` by a checkpoint of now; a crash leaves the one before or this one."""
+def write(
+    folder: Path,
+    module: torch.nn.Module,
+    optimizer: torch.optim.Optimizer,
+    state: State,
+    means: Mapping[str, torch.Tensor] | None = None,
+) -> None:
+    """Replace `folder` by a checkpoint of now; a crash leaves the one before or this one.
+
+    `means` are the averages of weights by key.
+    """
     numbers: dict[str, Any] = {}
     held: dict[str, torch.Tensor] = {}
     for index, entries in optimizer.state_dict()["state"].items():
         for name, value in entries.items():
-            if isinstance(value, torch.Tensor):
-                held[f"{index}.{name}"] = value.detach().to("cpu", copy=True).contiguous()
-            elif value is not None:
-                numbers[f"{index}.{name}"] = value
+            kept = _taken_apart(value, f"{index}.{name}", held)
+            if kept != {TENSOR: f"{index}.{name}"} and kept is not None:
+                numbers[f"{index}.{name}"] = kept
     with folder_aside(folder) as aside:
         (aside / WEIGHTS).write_bytes(save(tensors(module)))
         (aside / OPTIMIZER).write_bytes(save(held))
+        if means:
+            (aside / MEANS).write_bytes(save({key: each.to("cpu", copy=True) for key, each in means.items()}))
         text = json.dumps({"state": asdict(state), "optimizer": numbers}, indent=2, allow_nan=False)
         (aside / STATE).write_text(text + "\n", encoding="utf-8")
 
 
-def read(folder: Path, module: torch.nn.Module, optimizer: torch.optim.Optimizer) -> State:
-    """Put module and optimizer back to where a checkpoint left them; raises TrainProblem for a damaged one."""
+def _taken_apart(value: Any, key: str, held: dict[str, torch.Tensor]) -> Any:
+    """A value of an optimizer's state as JSON; its tensors go into `held` and leave their keys."""
+    if isinstance(value, torch.Tensor):
+        held[key] = value.detach().to("cpu", copy=True).contiguous()
+        return {TENSOR: key}
+    if isinstance(value, list):
+        return [_taken_apart(each, f"{key}.{at}", held) for at, each in enumerate(value)]
+    return value
+
+
+def _put_together(value: Any, held: Mapping[str, torch.Tensor]) -> Any:
+    """The value again."""
+    if isinstance(value, dict):
+        return held[value[TENSOR]]
+    if isinstance(value, list):
+        return [_put_together(each, held) for each in value]
+    return value
+
+
+def read(
+    folder: Path,
+    module: torch.nn.Module,
+    optimizer: torch.optim.Optimizer,
+    means: Mapping[str, torch.Tensor] | None = None,
+) -> State:
+    """Put module, optimizer and `means` back to where a checkpoint left them; raises TrainProblem for a damaged one."""
     recover_folder(folder)
     if not (folder / STATE).is_file():
         raise TrainProblem(
@@ -71,10 +113,15 @@ def read(folder: Path, module: torch.nn.Module, optimizer: torch.optim.Optimizer
     try:
         saved = json.loads((folder / STATE).read_text(encoding="utf-8"))
         module.load_state_dict(load_file(folder / WEIGHTS))
+        held = load_file(folder / OPTIMIZER)
         entries: dict[int, dict[str, Any]] = {}
-        for key, value in (load_file(folder / OPTIMIZER) | saved["optimizer"]).items():
+        for key, value in (held | saved["optimizer"]).items():
             index, _, name = key.partition(".")
-            entries.setdefault(int(index), {})[name] = value
+            if "." not in name:  # else it is part of a list
+                entries.setdefault(int(index), {})[name] = _put_together(value, held)
+        kept = load_file(folder / MEANS) if means else {}
+        for key, mean in (means or {}).items():
+            mean.copy_(kept[key])
         optimizer.load_state_dict({"state": entries, "param_groups": optimizer.state_dict()["param_groups"]})
         return State(**saved["state"])
     except TrainProblem:

@@ -13,7 +13,7 @@ import torch
 from torch.nn import functional as F
 
 
-def average(
+def mean_of(
     losses: torch.Tensor,
     target: torch.Tensor,
     weights: list[float] | None = None,
@@ -55,7 +55,7 @@ def hinge(
     """How far each wrong score comes within a margin of the right one, added up."""
     right, at = of_class(scores, target, axis, ignore)
     over = F.relu(scores - right + margin).scatter(axis, at, 0.0)
-    return average(over.sum(axis), target, weights, ignore, reduce)
+    return mean_of(over.sum(axis), target, weights, ignore, reduce)
 
 
 def binary_hinge(
@@ -69,7 +69,7 @@ def binary_hinge(
     """How far each score is from being the margin or more on its side of 0."""
     target = target.view_as(scores)
     over = F.relu(margin - torch.where(target == 1, scores, -scores))
-    return average(over, target, weights, ignore, reduce)
+    return mean_of(over, target, weights, ignore, reduce)
 
 
 def perceptron(
@@ -83,7 +83,7 @@ def perceptron(
     """How far the largest score is above that of the right class."""
     right, _ = of_class(scores, target, axis, ignore)
     over = scores.max(axis).values - right.squeeze(axis)
-    return average(over, target, weights, ignore, reduce)
+    return mean_of(over, target, weights, ignore, reduce)
 
 
 def binary_perceptron(
@@ -96,7 +96,7 @@ def binary_perceptron(
     """How far each score is on the wrong side; 0 is on neither, so it has a slope too."""
     target = target.view_as(scores)
     side = torch.where(target == 1, scores, -scores)
-    return average(torch.where(side <= 0, -side, 0.0), target, weights, ignore, reduce)
+    return mean_of(torch.where(side <= 0, -side, 0.0), target, weights, ignore, reduce)
 
 
 def focal(
@@ -115,7 +115,7 @@ def focal(
     if alpha is not None:
         known = target if ignore is None else torch.where(target == ignore, 0, target)
         losses = losses * losses.new_tensor(alpha)[known]
-    return average(losses, target, None, ignore, reduce)
+    return mean_of(losses, target, None, ignore, reduce)
 
 
 def binary_focal(
@@ -132,7 +132,7 @@ def binary_focal(
     losses = -((-right.expm1()).clamp(min=1e-12) ** gamma) * right
     if alpha is not None:
         losses = losses * torch.where(target == 1, alpha[1], alpha[0])
-    return average(losses, target, None, ignore, reduce)
+    return mean_of(losses, target, None, ignore, reduce)
 
 
 def weighted_binary_cross_entropy(

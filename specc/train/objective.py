@@ -15,6 +15,8 @@ from specc.code.nodes import (
     Conditional,
     Dict,
     Expression,
+    ExpressionStatement,
+    For,
     FunctionDef,
     If,
     Import,
@@ -27,6 +29,7 @@ from specc.code.nodes import (
     Parameter,
     Return,
     Statement,
+    Tuple,
     assign,
     binary,
     call,
@@ -46,7 +49,7 @@ from specc.train.groups import Group, groups
 
 
 def write(model: Model, program: Program, target: str, counts: tuple[int, ...] = (), steps: int = 1) -> str:
-    """The source of a module with `loss`, `heads`, `penalty`, `optimizer`, `rate` and `initialise`.
+    """The source of a module with `loss`, `heads`, `penalty`, `optimizer`, `rate`, `average` and `initialise`.
 
     `target` is the kind of the data's target, as the data floor names it, `counts` are the training samples of each
     class, and `steps` those of the optimizer in an epoch. The functions take outputs and inputs by name, as tensors
@@ -58,7 +61,7 @@ def write(model: Model, program: Program, target: str, counts: tuple[int, ...] =
     )  # fmt: skip
     body: tuple[Statement, ...] = (
         _loss(model, program, target, counts), _heads(model), _penalty(model, program), _optimizer(model, program),
-        _rate(program, steps), _first(model, program),
+        _rate(program, steps), _average(program), _first(model, program),
     )  # fmt: skip
     text = print_body(body)
     called = re.findall(r"(?<![\w.])(\w+)\(", text)
@@ -181,15 +184,24 @@ def _each(group: Group, element: Expression) -> ListOf:
 def _penalty(model: Model, program: Program) -> FunctionDef:
     docstring = "What is added to the loss for the size of the weights."
     parts: list[Expression] = []
-    for group in groups(model, program, by="l1"):
+    weight = index("weights", Name("key"))
+    for group in groups(model, program, by="penalty"):
         if group.l1:
-            sizes = _each(group, method(method(index("weights", Name("key")), "abs"), "sum"))
+            sizes = _each(group, method(method(weight, "abs"), "sum"))
             parts.append(binary("*", float(group.l1), call("sum", sizes)))
+        if group.l2 and not program.optimizer.entry.grouped:
+            squares = _each(group, method(method(weight, "square"), "sum"))
+            parts.append(binary("*", float(group.l2) / 2, call("sum", squares)))
     total = binary("+", *parts) if parts else Literal(0)
     return _function("penalty", ("weights",), [Return(total)], docstring)
 
 
 def _optimizer(model: Model, program: Program) -> FunctionDef:
+    if not program.optimizer.entry.grouped:
+        (group,) = groups(model, program, by="optimizer")
+        every = [assign("every", _each(group, index("weights", Name("key"))))]
+        body = [*every, Return(program.optimizer.entry.lower(Name("every")))]
+        return _function("optimizer", ("weights",), body, "The optimizer; all weights are one vector to it.")
     made: list[Expression] = []
     for group in groups(model, program, by="optimizer"):
         items: list[tuple[str, Expression]] = [("params", _each(group, index("weights", Name("key"))))]
@@ -209,18 +221,42 @@ def _first(model: Model, program: Program) -> FunctionDef:
 
 def _rate(program: Program, steps: int) -> FunctionDef:
     base: Expression = value(float(program.optimizer.entry.lr))
-    found = _schedule(program.schedule, base, Name("epoch"), 0, program.epochs)
-    return _function(
-        "rate", ("epoch",), [Return(found)], "The learning rate; `epoch` counts from 0 and may be a fraction."
-    )
+    parameters = [Parameter("epoch")]
+    docstring = "The learning rate; `epoch` counts from 0 and may be a fraction."
+    found = _schedule(program.schedule, base, Name("epoch"), 0, program.epochs, steps)
+    if program.schedule[-1].entry.waits:
+        parameters.append(Parameter("drops", default=Literal(0)))
+        docstring += " `drops` counts plateaus."
+    return FunctionDef("rate", tuple(parameters), (Return(found),), docstring=docstring)
 
 
-def _schedule(parts: tuple[Chosen, ...], base: Expression, epoch: Expression, start: float, epochs: int) -> Expression:
+def _schedule(
+    parts: tuple[Chosen, ...], base: Expression, epoch: Expression, start: float, epochs: int, steps: int
+) -> Expression:
+    """The rate of a chain of schedules from `start` on; after one that ends, the rate stays."""
     first, *others = parts
     now = binary("-", epoch, start) if start else epoch
-    lowered: Expression = first.entry.lower(base, now, epochs - start)
-    if not others:
+    if not first.entry.ends:
+        lowered: Expression = first.entry.lower(base, now, epochs - start)
         return lowered
-    end = start + first.entry.takes
-    later = _schedule(tuple(others), base, epoch, end, epochs)
-    return Conditional(compare(epoch, "<", end), lowered, later)
+    takes = first.entry.takes(steps)
+    end = start + takes
+    later = _schedule(tuple(others), base, epoch, end, epochs, steps) if others else base
+    return Conditional(compare(epoch, "<", end), first.entry.lower(base, now, takes), later)
+
+
+def _average(program: Program) -> FunctionDef:
+    """How weights go into their means; nothing is done without the setting."""
+    body: tuple[Statement, ...] = (Return(),)
+    if program.average is not None:
+        share = program.average.entry.lower(Name("count"))
+        pair = Tuple((Name("key"), Name("mean")))
+        took = ExpressionStatement(method("mean", "lerp_", index("weights", Name("key")), share))
+        body = (For(pair, method("means", "items"), (took,)),)
+    docstring = "Take the weights into their means, as number `count` from 1."
+    return _function("average", ("means", "weights", "count"), body, docstring)
+
+
+def begins(program: Program, steps: int) -> float:
+    """The epoch in which the last schedule of the chain begins."""
+    return float(sum(each.entry.takes(steps) for each in program.schedule[:-1]))

@@ -23,7 +23,7 @@ from specc.model.heads import outputs
 from specc.model.program import Chosen, Measure, Program
 from specc.text.diagnostics import Diagnostic
 from specc.train import objective
-from specc.train.groups import trained
+from specc.train.groups import frozen, trained
 from specc.train.metrics import Meter, meter, reading
 from specc.train.problem import TrainProblem
 from specc.train.samples import Samples, load
@@ -104,12 +104,13 @@ def build(model: Model, program: Program, sources: tuple[str, str], device: torc
     assert isinstance(module, nn.Module)
     weights = dict(module.named_parameters(remove_duplicate=False))
     functions.initialise(weights)
-    kept = {each.key for each in trained(model)}
+    kept = {each.key for each in trained(model, program)}
     tied = {each.key: each.tied for each in model.weights if each.tied}
     for key, weight in weights.items():
         weight.requires_grad_(tied.get(key, key) in kept)
-    if not kept:
-        raise TrainProblem("nothing-to-train", f"`{model.name}` has no weights to train")
+    if not kept - frozen(model, program, 0):
+        message = f"`{model.name}` has no weights to train" + (" in its first epoch" if kept else "")
+        raise TrainProblem("nothing-to-train", message)
     module.to(device)
     return Code(model, program, *sources, module, functions, weights, _measures(model, program))
 

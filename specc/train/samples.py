@@ -22,6 +22,7 @@ from specc.model.check import check_program, matched
 from specc.model.graph import Model
 from specc.model.program import Program
 from specc.model.readying import follows
+from specc.train.augment import Augmenter
 from specc.train.problem import TrainProblem
 
 IN_MEMORY = 2**30  # bytes of samples up to which pictures are decoded once and kept
@@ -46,6 +47,11 @@ class Samples:
     feed: Feed
     table: str
     notes: tuple[str, ...]
+    augmenter: Augmenter | None
+
+    def batch(self, indices: Indices, epoch: int) -> Batch:
+        """Training samples as they are in an epoch, with what `augment` does to them."""
+        return self.feed.batch(indices) if self.augmenter is None else self.augmenter.batch(indices, epoch)
 
 
 def load(model: Model, program: Program, folder: Path, device: torch.device) -> Samples:
@@ -69,8 +75,16 @@ def load(model: Model, program: Program, folder: Path, device: torch.device) -> 
             prepared[port.name] = fit(steps, _Column(dataset, pairs[port.name], parts.train))
     feed = Feed(model, dataset, pairs, prepared, device, program.padding)
     names = sample_names(given, len(dataset))
+    augmenter = Augmenter(program, dataset.facts, pairs, parts.train, feed.batch) if program.augment else None
     return Samples(
-        dataset.facts, parts, prepared, dataset.encoding(), feed, table(given, parts), leaks(dataset, parts, names)
+        dataset.facts,
+        parts,
+        prepared,
+        dataset.encoding(),
+        feed,
+        table(given, parts),
+        leaks(dataset, parts, names),
+        augmenter,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from specc.catalogue.arguments import Flag, KeywordOnly, Pads, Window, choice, optional
@@ -152,7 +153,7 @@ class MaxPool(_Pool):
 
     def gives(self, x: TensorType) -> tuple[TensorType, ...]:  # type: ignore[override]
         made = super().gives(x)
-        return made, made.to(*made.shape, dtype="int")
+        return made, replace(made.to(*made.shape, dtype="int"), places=x.spatial)
 
     def _padded_first(self, t: TorchContext, x: TorchValue, axes: tuple[Axis, ...]) -> Expression:
         widths = closing_widths(t, x, axes)

@@ -138,6 +138,10 @@ class Unpool(Op):
         for at, (one, other) in enumerate(zip(x.shape, indices.shape, strict=True)):
             message = f"{spell(at, x.rank)} is {other} in the indices and {one} in the values ({apart(one, other)})"
             yield from equal(one, other, Misfit("shape-mismatch", message, port=1))
+        for at, (made, place) in enumerate(zip(self._sizes(x), indices.places, strict=False), 1):
+            message = f"{spell(at, x.rank)} {made} comes out, and the indices are places of {place} ({apart(made, place)})"
+            help = "give the sizes that the pool had before it: `size=image.spatial`"
+            yield from equal(made, place, Misfit("shape-mismatch", message, help, port=1))
 
     def gives(self, x: TensorType, indices: TensorType | None = None) -> TensorType:  # type: ignore[override]
         return x.to(x.channels, *self._sizes(x))

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 LATER: dict[str, tuple[str, ...]] = {
-    "train": ("augment", "rates", "steps", "average", "precision", "freeze", "postprocess", "sweep"),
-    "source": ( "pairs", "synthetic", "python"),
+    "train": ("steps", "precision", "postprocess", "sweep"),
+    "source": ("pairs", "synthetic", "python"),
     "loss": ("discriminative",),
-    "optimizer": ("rmsprop", "adagrad", "lbfgs"),
-    "schedule": ("multistep", "plateau", "polynomial", "inverse", "onecycle", "table"),
     "metric": ("precision", "recall", "auc", "dice", "iou", "hausdorff", "assd"),
     "export": ("prepare", "postprocess"),
 }

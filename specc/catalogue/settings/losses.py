@@ -38,6 +38,7 @@ class CrossEntropy(Loss):
     wants, undoes, advice = "probabilities", True, "end the network with `softmax`"
     targets = ("class", "classes", "tensor")
     measures = "accuracy"
+    mixes = True
 
     _: KeywordOnly
     weights: optional(Weights) = None  # type: ignore[valid-type]

@@ -65,6 +65,13 @@ class Prepare(Setting):
     holds, many = "prepare", True
 
 
+class Augment(Setting):
+    """What is changed at random in the training samples alone, anew in every epoch; steps are done in their order."""
+
+    name = "augment"
+    holds, many = "augment", True
+
+
 class LossSetting(Setting):
     """What training makes small: losses, times numbers, added up."""
 

@@ -26,6 +26,7 @@ ROLES = {
     "source": "source of data",
     "split": "way to split data",
     "prepare": "step of `prepare`",
+    "augment": "step of `augment`",
     "loss": "loss",
     "optimizer": "optimizer",
     "schedule": "schedule",
@@ -33,6 +34,7 @@ ROLES = {
     "regularizer": "regularizer",
     "clip": "way to clip",
     "stop": "rule to stop",
+    "average": "mean of the weights",
 }
 Refer = Callable[[tree.Expr], str]
 

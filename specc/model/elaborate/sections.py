@@ -103,9 +103,12 @@ class _Reader:
         split = self._each("split", self._split)
         held: dict[str, Any] = {
             "source": self._one("data"), "terms": self._all("loss", self._terms), "prepare": self._many("prepare"),
+            "augment": self._many("augment"),
             "optimizer": self._one("optimizer"), "schedule": self._all("schedule", self._chain),
             "regularize": self._many("regularize"), "clip": self._one("clip"), "measures": self._measures(),
             "weights": self._each("weights", self._plain), "stop": self._one("stop"),
+            "rates": self._each("rates", self._plain), "freeze": self._each("freeze", self._plain),
+            "average": self._one("average"),
         }  # fmt: skip
         init = self._each("init", self._plain)
         batch, epochs, seed = (self._single(name) for name in ("batch", "epochs", "seed"))
@@ -197,7 +200,7 @@ class _Reader:
         parts = value.elements if isinstance(value, tree.Chain) else (value,)
         found = [self.entries.value(part, kind.holds) for part in parts]
         for each in found[:-1]:
-            if not each.entry.takes:
+            if not each.entry.ends:
                 raise problem("bad-setting", each.span, f"`{each.entry.name}` has no end, so nothing can follow it")
         return found
 
