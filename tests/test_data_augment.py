@@ -263,8 +263,8 @@ def test_what_does_not_go_with_the_data_is_said_by_check(tmp_path: Path):
     assert said(f"data digits; {loss}; augment crop(8, padding=1)", tmp_path, ONE) == []
     assert said(f"data digits; {loss}(ignore=3); augment mixup(1)", tmp_path, ONE) == [("setting-conflict", "mixup(1)")]
     assert said(f"{masks}; augment mixup(1)", tmp_path, four(FLAT)) == [("unsupported-setting", "mixup(1)")]
-    halved = "network Net { input image: [2, H, W]; maxpool(2, exact=true); conv(2, 1); softmax }\n"
-    np.savez(tmp_path / "p.npz", image=np.zeros((20, 2, 8, 8), np.float32), mask=np.zeros((20, 4, 4), np.int64) + 1)
+    halved = "network Net { input image: [2, H, W]; maxpool(2); conv(2, 1); softmax }\n"
+    np.savez(tmp_path / "p.npz", image=np.zeros((20, 2, 8, 8), np.float32), mask=np.zeros((20, 4, 4), np.int64))
     assert said(f"{masks}; augment flip", tmp_path, halved) == [("setting-conflict", "flip")]
 
 

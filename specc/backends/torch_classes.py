@@ -13,7 +13,7 @@ from specc.backends.torch_lines import Line, Naming, nested
 from specc.backends.torch_names import RESERVED_CLASSES, camel, plain, unused
 from specc.backends.torch_nodes import names, replaced
 from specc.backends.torch_plan import Plan, steps_of
-from specc.backends.torch_start import starting
+from specc.backends.torch_start import Tables
 from specc.backends.torch_statements import (
     attribute,
     constructor,
@@ -77,6 +77,7 @@ class Writer:
         self.tied = [each for each in self.plan.model.weights if each.tied]
         self.chains = Chains(self.plan, self.tree)
         self._taken = {self.root_name, *RESERVED_CLASSES, *brought_along()}
+        self.tables = Tables(self.plan, self._taken)
         self._plainest: dict[int, tuple[str, ...]] = {}
         for frames in self.plan.frames.values():
             for frame in frames:
@@ -243,7 +244,7 @@ class Writer:
         style = self.tree.style(module)
         start: list[Statement] = [super_init()]
         kept: list[Statement] = [assign(Attribute(Name("self"), name), Name(name)) for name in stored]
-        kept += [starting(each, frame, home) for each in declared_in(frame)]
+        kept += self.tables.starting(declared_in(frame), frame, home)
         if style == "named":
             for child in module.children:
                 if id(child) in home.ran or self.tree.stands(module, child):

@@ -7,8 +7,9 @@ import re
 from collections.abc import Iterable
 
 UNCLEAR = frozenset("lOI")  # PEP 8: not to be told from 1 and 0
-RESERVED_CLASSES = frozenset({"F", "Module", "OrderedDict", "Tensor", "nn", "torch"})
-RESERVED_TENSORS = frozenset({"F", "OrderedDict", "logits", "nn", "self", "torch"})
+RESERVED_CLASSES = frozenset({"F", "Module", "OrderedDict", "Tensor", "math", "nn", "torch"})
+RESERVED_TENSORS = frozenset({"F", "OrderedDict", "logits", "math", "nn", "self", "torch"})
+CALLED = frozenset({"abs", "float", "int", "len", "max", "min", "range", "round", "sum", "super"})  # by generated code
 # What nn.Module and its containers have already: an attribute of that name cannot be reached with a dot.
 TAKEN = frozenset(
     re.findall(
@@ -52,4 +53,5 @@ def unused(name: str, taken: Iterable[str]) -> str:
 def variable(name: str) -> str:
     """A label as the name of a tensor in `forward`; "" if it cannot be one."""
     found = re.sub(r"\W", "_", name).strip("_")
+    found = f"{found}_" if found in CALLED else found
     return found if found.isidentifier() and not keyword.iskeyword(found) and found not in UNCLEAR else ""

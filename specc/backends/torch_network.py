@@ -25,6 +25,7 @@ from specc.code.nodes import (
     Parameter,
     Return,
     Statement,
+    Table,
     assign,
     call,
     index,
@@ -42,11 +43,11 @@ def network_module(model: Model, name: str, header: str) -> str:
     fixed: frozenset[str] = frozenset()
     while True:
         network = _Network(found, name, fixed)
-        classes = network.classes()
+        definitions = network.definitions()
         if network.fixed <= fixed:
             break
         fixed |= network.fixed
-    return _assembled(header, classes)
+    return _assembled(header, definitions)
 
 
 class _Network:
@@ -61,7 +62,7 @@ class _Network:
         self.home: Home = network_home(found, self.writer.tree, self.frame, fixed)
         self.fixed: frozenset[str] = frozenset()
 
-    def classes(self) -> tuple[ClassDef, ...]:
+    def definitions(self) -> tuple[Table | ClassDef, ...]:
         writer, home = self.writer, self.home
         if not self.frame.module.record and self._is_chain():
             bases, body = writer.contents(self.frame, home)
@@ -75,7 +76,7 @@ class _Network:
         said = set(names(body[:-1]))
         words = tuple(each for each in home.words.values() if each.name in said)
         self.fixed = frozenset(home.words) - {each.name for each in words} | home.dropped | structural(self.frame, home)
-        return (*writer.classes, ClassDef(self.name, bases, with_parameters(body, words)))
+        return (*writer.tables.written(), *writer.classes, ClassDef(self.name, bases, with_parameters(body, words)))
 
     def _is_chain(self) -> bool:
         single = len(self.model.inputs) == len(self.model.outputs) == 1
@@ -159,16 +160,17 @@ class _Network:
 
 _COMMON: dict[str, Imported] = {
     "OrderedDict": ("collections", "OrderedDict", ""),
+    "math": ("math", "", ""),
     "F": ("torch.nn", "functional", "F"),
     "nn": ("torch", "nn", ""),
     "torch": ("torch", "", ""),
 }
 
 
-def _assembled(header: str, classes: tuple[ClassDef, ...]) -> str:
-    """The text: docstring, imports, classes brought along, then the model's own."""
-    said = set(names(tuple(classes)))
-    texts, imports = supporting(said - {each.name for each in classes})
+def _assembled(header: str, definitions: tuple[Table | ClassDef, ...]) -> str:
+    """The text: docstring, imports, classes brought along, then tables and classes of the model's own."""
+    said = set(names(definitions))
+    texts, imports = supporting(said - {each.name for each in definitions})
     imports |= {needed for name, needed in _COMMON.items() if name in said}
     top = print_module(Module(header, ())).rstrip("\n")
-    return "\n\n\n".join([f"{top}\n\n{import_lines(imports)}", *texts, print_body(classes)])
+    return "\n\n\n".join([f"{top}\n\n{import_lines(imports)}", *texts, print_body(definitions)])

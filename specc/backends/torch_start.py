@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, field
 from typing import Any
 
 from specc.backends.torch_home import CannotPrint, Home
-from specc.backends.torch_names import plain
+from specc.backends.torch_names import plain, unused
+from specc.backends.torch_numbers import FEW, Numbers
+from specc.backends.torch_plan import Plan
 from specc.catalogue.op import WeightSpec
+from specc.code.names import identifier
 from specc.code.nodes import (
     Attribute,
     Binary,
@@ -16,6 +20,7 @@ from specc.code.nodes import (
     Literal,
     Name,
     Statement,
+    Table,
     Unary,
     assign,
     call,
@@ -39,12 +44,55 @@ _DRAWN = {
 _TYPES = {"int": "torch.int64", "bool": "torch.bool"}
 
 
-def starting(declared: Declared, frame: Frame, home: Home) -> Statement:
-    """`self.scale = nn.Parameter(torch.ones(channels, 1, 1))`, or a buffer with its numbers."""
+@dataclass
+class Tables:
+    """The long lists of numbers that stand above the classes, each once. `taken` are the names of a module."""
+
+    plan: Plan
+    taken: set[str]
+    known: dict[tuple[str, tuple[float, ...]], str] = field(default_factory=dict)
+
+    def starting(self, declared: list[Declared], frame: Frame, home: Home) -> list[Statement]:
+        """The lines of a constructor for the weights that a body declares itself."""
+        numbers = Numbers(home, self.plan.givers)
+        made: list[Statement] = []
+        for each in declared:
+            apart = set(numbers.apart)
+            line = self._line(each, frame, home, numbers)
+            made += [assign(name, node) for name, node in numbers.apart.items() if name not in apart]
+            made.append(line)
+        return made
+
+    def _line(self, declared: Declared, frame: Frame, home: Home, numbers: Numbers) -> Statement:
+        spec = frame.module.weights[declared.key.rpartition(".")[2]]
+        shape = _stored_shape(declared, spec, home)
+        if spec.values is None:
+            return _kept(declared, spec, _start(spec, shape, declared.key))
+        told = numbers.told(declared, spec)
+        if told is not None:
+            made = call("torch.tensor", told.node, **_real(spec))
+            return _kept(declared, spec, made if told.shape == spec.shape else method(made, "reshape", *shape))
+        if len(spec.values) > FEW and not _counts(spec):
+            made = call("torch.tensor", Name(self._named(declared, spec, home)), **_real(spec))
+            return _kept(declared, spec, made if len(shape) == 1 else method(made, "reshape", *shape))
+        return _kept(declared, spec, _numbers(spec, shape))
+
+    def _named(self, declared: Declared, spec: WeightSpec, home: Home) -> str:
+        """The name of the numbers as a list above the classes."""
+        key = (spec.dtype, _written(spec))
+        if key not in self.known or self.known[key] in home.words:
+            wanted = identifier(declared.key.rpartition(".")[2]).upper()
+            self.known[key] = unused(wanted, self.taken | set(home.words))
+            self.taken.add(self.known[key])
+        return self.known[key]
+
+    def written(self) -> tuple[Table, ...]:
+        return tuple(Table(name, numbers) for (_, numbers), name in self.known.items())
+
+
+def _kept(declared: Declared, spec: WeightSpec, made: Expression) -> Statement:
+    """`self.scale = nn.Parameter(torch.ones(channels, 1, 1))`, or a buffer."""
     name = declared.key.rpartition(".")[2]
-    spec = frame.module.weights[name]
-    shape = _stored_shape(declared, spec, home)
-    made = _numbers(spec, shape) if spec.values is not None else _start(spec, shape, declared.key)
     if not plain(name):
         made = made if spec.kind == "buffer" else call("nn.Parameter", made)
         return assign(index(dotted(f"self._{spec.kind}s"), name), made)
@@ -61,18 +109,29 @@ def _stored_shape(declared: Declared, spec: WeightSpec, home: Home) -> tuple[Any
 
 def _numbers(spec: WeightSpec, shape: tuple[Any, ...]) -> Expression:
     """A tensor of the numbers in the spec."""
-    assert spec.values is not None
-    numbers = list(spec.values)
-    if spec.dtype == "bool":
-        numbers = [bool(each) for each in numbers]
-    keywords = {"dtype": dotted("torch.float32")} if spec.dtype == "float" else {}
-    if spec.dtype == "int" and numbers == list(range(len(numbers))) and len(numbers) > 1:
+    numbers = list(_written(spec))
+    if _counts(spec):
         made: Expression = call("torch.arange", len(numbers))
     elif not shape:
-        return call("torch.tensor", numbers[0], **keywords)
+        return call("torch.tensor", numbers[0], **_real(spec))
     else:
-        made = call("torch.tensor", numbers, **keywords)
+        made = call("torch.tensor", numbers, **_real(spec))
     return made if len(shape) == 1 else method(made, "reshape", *shape)
+
+
+def _written(spec: WeightSpec) -> tuple[float, ...]:
+    assert spec.values is not None
+    return tuple(map(bool, spec.values)) if spec.dtype == "bool" else spec.values
+
+
+def _counts(spec: WeightSpec) -> bool:
+    """Whether they are 0, 1, 2 …"""
+    many = len(spec.values or ())
+    return spec.dtype == "int" and many > 1 and spec.values == tuple(range(many))
+
+
+def _real(spec: WeightSpec) -> dict[str, Expression]:
+    return {"dtype": dotted("torch.float32")} if spec.dtype == "float" else {}
 
 
 def _start(spec: WeightSpec, shape: tuple[Any, ...], key: str) -> Expression:

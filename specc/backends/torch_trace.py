@@ -123,10 +123,7 @@ class Trace:
 
     def _declared(self, item: Declared, frame: Frame, view: _View) -> None:
         real = self.plan.model.type(item.value).shape
-        scope = frame.scope or view.stop
-        if scope is None or not view.bindings:
-            return
-        shape = self._again(item.node.shape, real, scope, view)
+        shape = self._again(item.node.shape, real, item.scope, view)
         if traced(shape):
             self.shapes[item.key] = shape
             self.types[item.value] = self.plan.model.type(item.value).to(*shape)

@@ -24,6 +24,12 @@ class Dotted(Kind):
     """The kind of an argument that is a bare dotted name: a module path, a column of the metrics."""
 
 
+class Held(Kind):
+    """The kind of an argument that is itself an entry of a role: the source that another source is made from."""
+
+    role: str = ""
+
+
 DottedName = Annotated[str, Dotted("a name such as validation.loss", TEXT)]
 DottedNames = Annotated[tuple[str, ...], Dotted("a name or a list of names", either(TEXT, items(TEXT)))]
 Interval = Annotated[tuple[float, float], Kind("a list of two numbers", items(real(), 2, 2))]

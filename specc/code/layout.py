@@ -35,6 +35,7 @@ from specc.code.tree import (
     List,
     ListOf,
     Literal,
+    Loop,
     Name,
     Slice,
     Starred,
@@ -168,12 +169,13 @@ def _is_plain(node: Expression) -> bool:
 
 
 def _list_of(node: ListOf, level: Level) -> Document:
-    targets = node.target.items if isinstance(node.target, Tuple) else (node.target,)
-    target = ", ".join(flat_text(layout(item, OUTSIDE)) for item in targets)
-    parts: list[Document] = [Group(layout(node.element, INSIDE)), SPACE, f"for {target} in "]
-    parts.append(layout(node.iterable, INSIDE))
-    if node.condition is not None:
-        parts += [SPACE, "if ", layout(node.condition, INSIDE)]
+    parts: list[Document] = [Group(layout(node.element, INSIDE))]
+    for loop in (Loop(node.target, node.iterable, node.condition), *node.inner):
+        targets = loop.target.items if isinstance(loop.target, Tuple) else (loop.target,)
+        target = ", ".join(flat_text(layout(item, OUTSIDE)) for item in targets)
+        parts += [SPACE, f"for {target} in ", layout(loop.iterable, INSIDE)]
+        if loop.condition is not None:
+            parts += [SPACE, "if ", layout(loop.condition, INSIDE)]
     return enclosed("[", Group(tuple(parts)), "]", level)
 
 

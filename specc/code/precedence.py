@@ -18,6 +18,7 @@ from specc.code.tree import (
     List,
     ListOf,
     Literal,
+    Loop,
     Name,
     Slice,
     Starred,
@@ -67,9 +68,9 @@ def bracketed(node: Expression) -> Expression:
 
 def _operation(node: Expression) -> Expression:
     match node:
-        case ListOf(element, target, iterable, condition):
-            kept = None if condition is None else _at_least(condition, _OR)
-            return ListOf(_any(element), target, _at_least(iterable, _OR), kept)
+        case ListOf(element, target, iterable, condition, inner):
+            first, *others = map(_loop, (Loop(target, iterable, condition), *inner))
+            return ListOf(_any(element), first.target, first.iterable, first.condition, tuple(others))
         case Unary("not", operand):
             return Unary("not", _at_least(operand, _NOT, but=_POWER))
         case Unary(sign, operand):
@@ -85,6 +86,11 @@ def _operation(node: Expression) -> Expression:
         case Conditional(test, then, otherwise):
             return Conditional(_at_least(test, _OR), _at_least(then, _OR), _any(otherwise))
     raise TypeError(f"{type(node).__name__} is not an expression of Python")
+
+
+def _loop(loop: Loop) -> Loop:
+    kept = None if loop.condition is None else _at_least(loop.condition, _OR)
+    return Loop(loop.target, _at_least(loop.iterable, _OR), kept)
 
 
 def _at_least(node: Expression, precedence: int, but: int = 0) -> Expression:

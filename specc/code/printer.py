@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import textwrap
 
 from specc.code.document import STEP, Document, flat_text, render
-from specc.code.layout import OUTSIDE, layout
+from specc.code.layout import OUTSIDE, layout, literal
 from specc.code.precedence import bracketed
 from specc.code.statements import condition, decorator, statement
 from specc.code.tree import (
@@ -19,8 +20,10 @@ from specc.code.tree import (
     If,
     Import,
     ImportFrom,
+    Literal,
     Module,
     Statement,
+    Table,
     With,
 )
 
@@ -98,6 +101,8 @@ class _Writer:
                     self.write(decorator(wrapper))
                 self.write(statement(node))
                 self.block(node.body, node.docstring, isinstance(node, ClassDef))
+            case Table():
+                self.table(node)
             case If():
                 self.write(statement(node))
                 self.branches(node)
@@ -106,6 +111,16 @@ class _Writer:
                 self.inner(node.body)
             case _:
                 self.write(statement(node))
+
+    def table(self, node: Table) -> None:
+        margin = " " * self.indent
+        self.lines.append(f"{margin}{node.name} = [")
+        texts = " ".join(f"{literal(Literal(each))}," for each in node.numbers)
+        inner = margin + " " * STEP
+        self.lines.extend(
+            textwrap.wrap(texts, self.width, initial_indent=inner, subsequent_indent=inner, break_on_hyphens=False)
+        )
+        self.lines.append(f"{margin}]  # fmt: skip")
 
     def branches(self, node: If) -> None:
         self.inner(node.body)

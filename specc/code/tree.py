@@ -65,13 +65,22 @@ class Dict(Expression):
     items: tuple[tuple[str, Expression], ...]
 
 
+class Loop(Record):
+    """`for target in iterable if condition`, a further loop of a `ListOf`."""
+
+    target: Expression
+    iterable: Expression
+    condition: Expression | None = None
+
+
 class ListOf(Expression):
-    """`[element for target in iterable if condition]`."""
+    """`[element for target in iterable if condition]`; `inner` are the loops that follow, the innermost last."""
 
     element: Expression
     target: Expression
     iterable: Expression
     condition: Expression | None = None
+    inner: tuple[Loop, ...] = ()
 
 
 class Unary(Expression):
@@ -210,6 +219,13 @@ class ImportFrom(Statement):
 
     module: str
     names: tuple[tuple[str, str], ...]
+
+
+class Table(Statement):
+    """`NAME = [1, 2, 3, …]`, many numbers to a line; `# fmt: skip` keeps a formatter from giving each a line."""
+
+    name: str
+    numbers: tuple[int | float | bool, ...]
 
 
 class Comment(Statement):

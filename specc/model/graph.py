@@ -85,11 +85,12 @@ class Module:
 
 
 class Declared(Record):
-    """`parameter` or `buffer` met on the way: its module's key and the value it stands for."""
+    """`parameter` or `buffer` met on the way: its module's key and the value it stands for, and where it was written."""
 
     key: str
     value: ValueId
     node: tree.Weight
+    scope: Scope
 
 
 @dataclass(slots=True, eq=False)

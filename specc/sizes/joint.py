@@ -127,7 +127,7 @@ def _candidates(part: Part, known: Mapping[str, Numbers]) -> Iterator[dict[str, 
         others = {other: numbers for other, numbers in known.items() if other != name}
         for given in islice(_trials(others, MOST_SOLVED), MOST_SOLVED):
             try:
-                numbers = numbers_of(both(substitute_in(piece, given) for piece in part.open))
+                numbers = known[name] & numbers_of(both(substitute_in(piece, given) for piece in part.open))
             except OverBudget:
                 continue
             size = numbers.first()
@@ -189,9 +189,9 @@ def _solve(names: tuple[str, ...], pieces: tuple[Predicate, ...]) -> Part:
     if not defined:
         return _with_free(names, pieces, tuple(conjuncts(rest)))
     inner = parts_of([rest])
-    free = {name: numbers for part in inner for name, numbers in part.free.items()}
+    free = {name: n for part in inner if part.defined or not part.open for name, n in part.free.items()}
     more = {name: size for part in inner for name, size in part.defined.items()}
-    left = tuple(piece for part in inner for piece in part.open)
+    left = tuple(piece for part in inner if part.open for piece in _all_of(part))
     spoken = {name for piece in left for name in symbols_in(piece)}
     for name in names:
         if name not in spoken and name not in defined and name not in more:
@@ -203,19 +203,15 @@ def _solve(names: tuple[str, ...], pieces: tuple[Predicate, ...]) -> Part:
 def _with_free(names: tuple[str, ...], pieces: tuple[Predicate, ...], rest: tuple[Predicate, ...]) -> Part:
     """Symbols bound together, of which the pieces that speak of one alone are told apart."""
     free: dict[str, Numbers] = {}
+    bound = [piece for piece in rest if len(symbols_in(piece)) != 1]
     for name in names:
         own = [piece for piece in rest if symbols_in(piece) == {name}]
         try:
             if own:
                 free[name] = numbers_of(both(own)).regular()
         except OverBudget:
-            continue
-    return Part(
-        names,
-        pieces,
-        free=free,
-        open=tuple(piece for piece in rest if not symbols_in(piece) <= {*free} or len(symbols_in(piece)) != 1),
-    )
+            bound += own
+    return Part(names, pieces, free=free, open=tuple(bound))
 
 
 def _eliminate(pieces: Sequence[Predicate]) -> tuple[dict[str, Size], Predicate]:
@@ -282,7 +278,7 @@ def _part_ruled_out(part: Part) -> bool:
 
 def _all_of(part: Part) -> tuple[Predicate, ...]:
     """What is open and what its symbols must be by themselves, together."""
-    return part.open if part.defined else tuple(dict.fromkeys((*part.open, *part.predicates)))
+    return part.open if part.defined else part.predicates
 
 
 def _branches(pieces: Sequence[Predicate]) -> list[tuple[Predicate, ...]] | None:

@@ -40,6 +40,13 @@ def spec_options(parser: ArgumentParser) -> None:
     )
 
 
+def python_option(parser: ArgumentParser) -> None:
+    """The option without which no code of the user's runs."""
+    parser.add_argument(
+        "--allow-python", action="store_true", help='let `data python("module:function")` run your code'
+    )
+
+
 def settings(args: Namespace) -> dict[str, str]:
     """`--set` as a mapping."""
     found = {}

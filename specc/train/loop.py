@@ -56,7 +56,10 @@ class Loop:
 
     def run(self) -> str:
         """Train. Why it ended: "epochs", "early" or "interrupted"."""
-        program = self.code.program
+        program, validated = self.code.program, bool(len(self.samples.parts.validation))
+        watched(self.code, validated)
+        if program.schedule[-1].entry.waits:
+            figure(self.code, program.schedule[-1], validated)
         while self.state.epoch < program.epochs:
             if self._has_waited():
                 return "early"

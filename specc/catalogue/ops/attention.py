@@ -86,6 +86,7 @@ class Attention(WeightedOp):
         Wrong("attention(heads=2)", "[8]", "wrong-rank"),
         Wrong("conv(4, 1) -> attention(heads=2)", "[3, 8, 8]", "linear-after-window"),
         Wrong("attention(x, heads=2, keys=y)", "[2, 4, 8]; [4, 8]", "shape-mismatch"),
+        Wrong("attention(x, heads=2, keys=y)", "[4, 8]; [8]", "shape-mismatch"),
         Wrong("attention(x, heads=2, keys=y, values=z)", "[4, 8]; [4, 8]; [5, 8]", "shape-mismatch"),
         Wrong("attention(x, heads=2, keys=y, causal=true)", "[4, 8]; [5, 8]", "shape-mismatch"),
         Wrong("attention(x, heads=2, mask=y)", "[4, 8]; bool [3, 4]", "shape-mismatch"),

@@ -80,7 +80,7 @@ def alike(one: TensorType, other: TensorType, names: tuple[str, str], port: int 
     """Two sequences have the same leading axes."""
     a, b = one.shape[:-2], other.shape[:-2]
     message = f"{names[0]} are {shape(one.shape)}, {names[1]} {shape(other.shape)}: the axes before the last two differ"
-    if len(a) != len(b):
+    if one.rank != other.rank:
         raise Misfit("shape-mismatch", message, port=port)
     for left, right in zip(a, b, strict=True):
         yield from equal(left, right, Misfit("shape-mismatch", message, port=port))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 LATER: dict[str, tuple[str, ...]] = {
     "train": ("steps", "precision", "postprocess", "sweep"),
-    "source": ("pairs", "synthetic", "python"),
     "loss": ("discriminative",),
     "metric": ("precision", "recall", "auc", "dice", "iou", "hausdorff", "assd"),
     "export": ("prepare", "postprocess"),

@@ -6,9 +6,23 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from specc.catalogue.arguments import TEXT, KeywordOnly, Kind, Positive, String, choice, items, literal, optional, whole
+from specc.catalogue.arguments import (
+    TEXT,
+    Count,
+    KeywordOnly,
+    Kind,
+    NonNegative,
+    Positive,
+    String,
+    Window,
+    choice,
+    items,
+    literal,
+    optional,
+    whole,
+)
 from specc.catalogue.entry import Misfit
-from specc.catalogue.setting import Names, SourceSetting
+from specc.catalogue.setting import Dotted, Held, Names, SourceSetting
 
 _Size = Annotated[Any, Kind("a list [height, width]", items(whole(1), 2, 2))]
 _File = optional(String)
@@ -65,8 +79,13 @@ class Arrays(SourceSetting):
     _: KeywordOnly
     target: String
     """The field of the target, or the .npy file beside a .npy file."""
-    windows: Annotated[Any, choice("none")] = "none"
+    windows: optional(Window) = None  # type: ignore[valid-type]
     """Pieces of long arrays; not yet there."""
+
+    def refusals(self) -> Iterable[Misfit]:
+        if self.windows is not None:
+            message = f"`{self.name}(windows=…)` is not yet there in this version"
+            yield Misfit("unsupported-setting", message, "cut the arrays before you save them", argument="windows")
 
     def keywords(self, folder: Path) -> Mapping[str, Any]:
         return {"path": folder / self.file, "target": self.target, "inputs": dict(self.extra_values)}
@@ -175,3 +194,88 @@ class Volumes(SourceSetting):
 
     def keywords(self, folder: Path) -> Mapping[str, Any]:
         return {"folder": folder / self.folder, "channels": self.channels, "mask": self.mask, "axes": self.axes}
+
+
+_Whole = {"type": "any"}
+
+
+class Synthetic(SourceSetting):
+    """Made-up samples, to see whether a network learns at all; the same ones every time.
+
+    `blobs` are points around a middle per class, `rings` circles around each other, `xor` two classes in the corners of
+    a square, `line` a target that is a weighted sum of the features: inputs `features`, normal noise added to each (to the
+    target of `line`). `shapes` are pictures `image` [1, size, size] with a square or a disc, and its mask: 0, 1 for squares, 2
+    for discs.
+    """
+
+    name = "synthetic"
+    runs = "specc.data.synthetic:Synthetic"
+
+    kind: Annotated[str, choice("blobs", "rings", "xor", "line", "shapes")]
+    """What is made."""
+    _: KeywordOnly
+    count: Positive = 1000
+    """The number of samples."""
+    features: Positive = 2
+    """The number of features."""
+    classes: Annotated[int, Kind("a whole number from 2 on", whole(2, 1000))] = 2
+    """The number of classes of `blobs` and `rings`."""
+    noise: NonNegative = 0.1
+    """The standard deviation of the noise."""
+    size: Annotated[int, Kind("a whole number from 8 on", whole(8))] = 32
+    """Height and width of `shapes`."""
+    seed: Count = 0
+    """Where its chance comes from; that of the section does not change the data."""
+
+    def refusals(self) -> Iterable[Misfit]:
+        if self.kind in ("rings", "xor") and self.features < 2:
+            yield Misfit("bad-argument", f"`{self.kind}` need 2 features", argument="features")
+
+    def keywords(self, folder: Path) -> Mapping[str, Any]:
+        return {name: getattr(self, name) for name in self.fields}
+
+
+class Pairs(SourceSetting):
+    """Pairs of samples of another source: two inputs, and whether they are of the same class (1) or not (0).
+
+    Every sample is in one pair at most, so that no part of the split sees samples of another. About half of the pairs
+    are of one class.
+    """
+
+    name = "pairs"
+    runs = "specc.data.pairs:Pairs"
+
+    source: Annotated[Any, Held("a source of data, such as digits", _Whole, (), False, False, "source")]
+    """The source of the samples, with a class each."""
+    _: KeywordOnly
+    inputs: Annotated[tuple[str, str], Dotted("a list of two names", items(TEXT, 2, 2))]
+    """What the two inputs of the network are called."""
+
+    def refusals(self) -> Iterable[Misfit]:
+        if len(set(self.inputs)) < 2:
+            yield Misfit("bad-argument", "the two inputs have different names", argument="inputs")
+
+    def keywords(self, folder: Path) -> Mapping[str, Any]:
+        entry = self.source.entry
+        return {"runs": entry.runs, "keywords": entry.keywords(folder), "inputs": self.inputs}
+
+
+class PythonFunction(SourceSetting):
+    """What a function of your own returns: inputs by name and the target, arrays with the samples along axis 0.
+
+    Nothing is run unless the command line says `--allow-python`; `check` then runs it too.
+    """
+
+    name = "python"
+    runs = "specc.data.function:PythonFunction"
+
+    function: String
+    """The function as "module:function"; the module is looked for in the project's folder too."""
+
+    def refusals(self) -> Iterable[Misfit]:
+        module, _, name = self.function.partition(":")
+        if not name.isidentifier() or not all(each.isidentifier() for each in module.split(".")):
+            yield Misfit("bad-argument", f"`{self.function}` is not of the form module:function", argument="function")
+
+    def keywords(self, folder: Path) -> Mapping[str, Any]:
+        return {"function": self.function, "folder": folder}

@@ -114,7 +114,7 @@ def weight(walk: Walk, node: tree.Weight, scope: Scope) -> None:
         tensor = walk.declared[key] = walk.builder.value(kind, node.name_span, node.name, key=key)
     body.scope.names[node.name] = Label(tensor, None)
     body.labels[node.name] = Label(tensor, None)
-    body.frame.items.append(Declared(key, tensor.id, node))
+    body.frame.items.append(Declared(key, tensor.id, node, scope))
 
 
 def _initial(walk: Walk, argument: tree.Argument, scope: Scope) -> Initial:

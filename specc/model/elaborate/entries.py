@@ -9,7 +9,7 @@ from typing import Any
 
 from specc.catalogue import registry
 from specc.catalogue.entry import Field
-from specc.catalogue.setting import Dotted, Setting
+from specc.catalogue.setting import Dotted, Held, Setting
 from specc.catalogue.settings.later import LATER
 from specc.model.elaborate.calls import make
 from specc.model.elaborate.evaluate import Evaluator
@@ -120,6 +120,8 @@ class Entries:
     def _argument(self, field: Field, node: tree.Expr) -> Any:
         if field.kind.tensor:
             return self.refer(node)
+        if isinstance(field.kind, Held):
+            return self.value(node, field.kind.role)
         if isinstance(field.kind, Dotted):
             if isinstance(node, tree.List):
                 return tuple(_dotted(each) for each in node.items)

@@ -17,10 +17,18 @@ from specc.tools import common, table
 def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("files", metavar="FILE", nargs="+")
     common.spec_options(parser)
+    common.python_option(parser)
     parser.add_argument("--all", action="store_true", help="the table of every network, not only of the last")
 
 
 def run(args: Namespace) -> int:
+    from specc.data.function import python_allowed
+
+    with python_allowed(args.allow_python):
+        return _allowed(args)
+
+
+def _allowed(args: Namespace) -> int:
     every = Bag(limit=1000)
     networks: list[dict[str, Any]] = []
     worst = 0

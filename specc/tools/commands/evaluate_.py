@@ -14,11 +14,19 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--data", metavar="SOURCE", help='other data, as after the setting: table("more.csv", target="y")'
     )
+    common.python_option(parser)
     parser.add_argument("--format", choices=("text", "json"), default="text")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
 
 
 def run(args: Namespace) -> int:
+    from specc.data.function import python_allowed
+
+    with python_allowed(args.allow_python):
+        return _allowed(args)
+
+
+def _allowed(args: Namespace) -> int:
     from specc.data.sources import DataProblem
     from specc.train.evaluate import evaluate
     from specc.train.problem import TrainProblem

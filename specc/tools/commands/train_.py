@@ -26,10 +26,18 @@ def arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--out", metavar="DIR", default="runs", help="where run folders go (default: runs)")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    common.python_option(parser)
     common.spec_options(parser)
 
 
 def run(args: Namespace) -> int:
+    from specc.data.function import python_allowed
+
+    with python_allowed(args.allow_python):
+        return _allowed(args)
+
+
+def _allowed(args: Namespace) -> int:
     if (args.file is None) == (args.resume is None):
         raise Failure(2, "give a spec to train, or --resume RUN")
     if args.resume is not None and (args.settings or args.size or args.network or args.phase or args.folds):
