@@ -39,6 +39,8 @@ def _larger(inner: st.SearchStrategy[n.Expression]) -> st.SearchStrategy[n.Expre
     part = st.none() | inner
     simple = st.builds(binary, st.sampled_from(_BINARY), st.sampled_from(_LONG).map(dotted), st.integers(0, 9))
     slices = inner | st.builds(n.Slice, part, part, part)
+    loop_names = st.sampled_from([Name("i"), Name("_"), n.Tuple((Name("i"), Name("width")))])
+    loops = st.lists(st.builds(n.Loop, loop_names, inner, part), min_size=1, max_size=2).map(tuple)
     chain = st.lists(st.tuples(st.sampled_from(["view", "transpose", "contiguous"]), items), min_size=1, max_size=4)
     return st.one_of(
         attribute,
@@ -52,7 +54,8 @@ def _larger(inner: st.SearchStrategy[n.Expression]) -> st.SearchStrategy[n.Expre
         st.builds(
             n.Dict, st.lists(st.tuples(st.sampled_from(["a", "key", "a longer key"]), inner), max_size=3).map(tuple)
         ),
-        st.builds(n.ListOf, inner, st.sampled_from(["i", "_"]).map(Name), inner, part),
+        st.builds(n.ListOf, inner, loop_names, inner, part),
+        st.builds(n.ListOf, inner, loop_names, inner, part, loops),
         st.builds(n.Unary, st.sampled_from(["-", "~", "not"]), inner),
         st.builds(n.Binary, st.sampled_from(_BINARY), inner, inner),
         st.builds(
@@ -146,14 +149,14 @@ def _defaults_last(parameters: list[n.Parameter]) -> tuple[n.Parameter, ...]:
 EXPRESSIONS = st.deferred(_expressions)
 BODIES = st.deferred(_bodies)
 
-_SIGNS: dict[str, Any] = {
+SIGNS: dict[str, Any] = {
     "+": ast.Add, "-": ast.Sub, "*": ast.Mult, "/": ast.Div, "//": ast.FloorDiv, "%": ast.Mod, "**": ast.Pow,
     "@": ast.MatMult, "|": ast.BitOr, "&": ast.BitAnd, "^": ast.BitXor, "<<": ast.LShift, ">>": ast.RShift,
     "and": ast.And, "or": ast.Or,
     "<": ast.Lt, ">": ast.Gt, "<=": ast.LtE, "==": ast.Eq, "!=": ast.NotEq, "in": ast.In, "not in": ast.NotIn,
     "is": ast.Is, "is not": ast.IsNot,
 }  # fmt: skip
-_UNARY: dict[str, Any] = {"-": ast.USub, "+": ast.UAdd, "~": ast.Invert, "not": ast.Not}
+UNARY: dict[str, Any] = {"-": ast.USub, "+": ast.UAdd, "~": ast.Invert, "not": ast.Not}
 
 
 def to_ast(node: Any) -> Any:
@@ -187,19 +190,16 @@ def _expression(node: n.Expression, store: bool = False) -> Any:
             return kind([_expression(item, store) for item in items], context)
         case n.Dict(pairs):
             return ast.Dict([ast.Constant(key) for key, _ in pairs], [to_ast(item) for _, item in pairs])
-        case n.ListOf(element, target, iterable, condition):
-            kept = [] if condition is None else [to_ast(condition)]
-            return ast.ListComp(
-                to_ast(element), [ast.comprehension(_expression(target, True), to_ast(iterable), kept, 0)]
-            )
+        case n.ListOf(element, target, iterable, condition, inner):
+            return ast.ListComp(to_ast(element), list(map(_loop, (n.Loop(target, iterable, condition), *inner))))
         case n.Unary(sign, operand):
-            return ast.UnaryOp(_UNARY[sign](), to_ast(operand))
+            return ast.UnaryOp(UNARY[sign](), to_ast(operand))
         case n.Binary(sign, left, right):
-            return ast.BinOp(to_ast(left), _SIGNS[sign](), to_ast(right))
+            return ast.BinOp(to_ast(left), SIGNS[sign](), to_ast(right))
         case n.Compare(first, rest):
-            return ast.Compare(to_ast(first), [_SIGNS[sign]() for sign, _ in rest], [to_ast(x) for _, x in rest])
+            return ast.Compare(to_ast(first), [SIGNS[sign]() for sign, _ in rest], [to_ast(x) for _, x in rest])
         case n.BoolOp(sign, values):
-            return ast.BoolOp(_SIGNS[sign](), to_ast(values))
+            return ast.BoolOp(SIGNS[sign](), to_ast(values))
         case n.Conditional(test, then, otherwise):
             return ast.IfExp(to_ast(test), to_ast(then), to_ast(otherwise))
         case n.FString(parts):
@@ -207,6 +207,11 @@ def _expression(node: n.Expression, store: bool = False) -> Any:
                 [ast.Constant(p) if isinstance(p, str) else ast.FormattedValue(to_ast(p), -1) for p in parts]
             )
     raise AssertionError(node)
+
+
+def _loop(loop: n.Loop) -> Any:
+    kept = [] if loop.condition is None else [to_ast(loop.condition)]
+    return ast.comprehension(_expression(loop.target, True), to_ast(loop.iterable), kept, 0)
 
 
 def _statement(node: Any) -> Any:
@@ -379,6 +384,16 @@ _WIDE: n.Body = (
         (Name("sizes"),),
         n.ListOf(binary("//", Name("s"), 2), Name("s"), Name("sizes_of_the_input"), compare(Name("s"), ">", Name("t"))),
         index("list", Name("int")),
+    ),
+    assign(
+        "index",
+        n.ListOf(
+            binary("+", binary("*", 13, binary("-", Name("q"), Name("k"))), Name("q"), 6),
+            Name("q"),
+            call("range", 49),
+            compare(Name("q"), "!=", 7),
+            (n.Loop(n.Tuple((Name("k"), Name("j"))), call("enumerate", Name("apart"))),),
+        ),
     ),
     n.ExpressionStatement(
         call("self.register_buffer", "relative_position_index", call("torch.zeros", 49, 49), persistent=False)

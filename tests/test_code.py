@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import math
 import re
 import subprocess
 import sysconfig
@@ -11,7 +12,7 @@ from pathlib import Path
 from shutil import which
 
 import pytest
-from code_samples import BODIES, EXPRESSIONS, SAMPLES, to_ast
+from code_samples import BODIES, EXPRESSIONS, SAMPLES, SIGNS, UNARY, to_ast
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
@@ -19,6 +20,7 @@ from specc.code import nodes
 from specc.code.names import Namespace, camel_case, identifier, snake_case
 from specc.code.nodes import Literal, Name, Traced, TracedFloat, binary, call, index, method, value
 from specc.code.printer import print_body, print_expression, print_module
+from specc.code.reckon import reckoned
 
 RUFF = which("ruff") or which("ruff", path=sysconfig.get_path("scripts"))
 needs_ruff = pytest.mark.skipif(RUFF is None, reason="ruff is not installed")
@@ -50,6 +52,103 @@ def check_layout(module: nodes.Module) -> None:
 @pytest.mark.parametrize("name", SAMPLES)
 def test_sample_is_stable(name: str) -> None:
     check_layout(nodes.Module("", SAMPLES[name]))
+
+
+@needs_ruff
+def test_table_is_stable() -> None:
+    """Numbers stay many to a line, at every length of the last one, also inside of a class."""
+    numbers = (0.5, -1, 2, True, 1e-05, 10**9)
+    tables = tuple(nodes.Table(f"T{many}", (numbers * 20)[:many]) for many in (1, 2, *range(90, 120)))
+    module = nodes.Module("", (nodes.Import("torch"), *tables, nodes.ClassDef("A", (), tables)))
+    text = print_module(module)
+    assert formatted([text]) == [text]
+    assert max(map(len, text.splitlines())) <= 88
+    assert text.count("\n") < 700
+    room: dict[str, list[object]] = {}
+    exec(print_body(tables), room)
+    for each in tables:
+        assert room[each.name] == list(each.numbers)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[13 * (q // 7 - k // 7 + 6) + q % 7 for q in range(9) for k in range(q) if not k == 2]",
+        "[[i < j and i != 3 or j == 1 for j in range(4)] for i in range(4) if i % 2 if i > -1]",
+        "[i / 3 + math.log2(v) ** 2 if v > 2 else -min(v, 3) for i, v in enumerate([1, 2, 8], start=1)]",
+        "[*range(3), *[a + b for a, b in zip(range(3), reversed([4, 5, 6]))], [7, 8, 9][1:][-1], n[1]]",
+        "sum([[k] * 2 for k in range(3)], [])",
+    ],
+)
+def test_reckoned_as_python_does(text: str) -> None:
+    node = from_ast(ast.parse(text, mode="eval").body)
+    names = {"n": (5, 6)}
+    assert repr(reckoned(node, names)) == repr(eval(text, {"math": math, **names}))
+
+
+def from_ast(tree: ast.AST) -> nodes.Expression:
+    """The nodes of an expression of numbers and lists."""
+    match tree:
+        case ast.Constant(given):
+            return Literal(given)
+        case ast.Name(name):
+            return Name(name)
+        case ast.Attribute(inner, name):
+            return nodes.Attribute(from_ast(inner), name)
+        case ast.BinOp(left, sign, right):
+            return nodes.Binary(sign_of(sign), from_ast(left), from_ast(right))
+        case ast.UnaryOp(sign, operand):
+            return nodes.Unary(sign_of(sign), from_ast(operand))
+        case ast.BoolOp(sign, values):
+            return nodes.BoolOp(sign_of(sign), tuple(map(from_ast, values)))
+        case ast.Compare(left, [sign], [right]):
+            return nodes.compare(from_ast(left), sign_of(sign), from_ast(right))
+        case ast.IfExp(test, then, otherwise):
+            return nodes.Conditional(from_ast(test), from_ast(then), from_ast(otherwise))
+        case ast.Call(function, given, keywords):
+            named = tuple((each.arg, from_ast(each.value)) for each in keywords if each.arg)
+            return nodes.Call(from_ast(function), tuple(map(from_ast, given)), named)
+        case ast.Subscript(inner, ast.Slice(start, stop, step)):
+            ends = (None if each is None else from_ast(each) for each in (start, stop, step))
+            return nodes.Index(from_ast(inner), nodes.Slice(*ends))
+        case ast.Subscript(inner, item):
+            return nodes.Index(from_ast(inner), from_ast(item))
+        case ast.Starred(inner):
+            return nodes.Starred(from_ast(inner))
+        case ast.List(items):
+            return nodes.List(tuple(map(from_ast, items)))
+        case ast.Tuple(items):
+            return nodes.Tuple(tuple(map(from_ast, items)))
+        case ast.ListComp(element, generators):
+            first, *inner = [
+                nodes.Loop(from_ast(each.target), from_ast(each.iter), joined(each.ifs)) for each in generators
+            ]
+            return nodes.ListOf(from_ast(element), first.target, first.iterable, first.condition, tuple(inner))
+    raise AssertionError(tree)
+
+
+def joined(tests: list[ast.expr]) -> nodes.Expression | None:
+    found = tuple(map(from_ast, tests))
+    return nodes.BoolOp("and", found) if len(found) > 1 else found[0] if found else None
+
+
+def sign_of(node: ast.AST) -> str:
+    return next(sign for sign, kind in (*SIGNS.items(), *UNARY.items()) if isinstance(node, kind))
+
+
+@pytest.mark.parametrize(
+    "node",
+    [
+        call("os.system", "x"),
+        call("open", "x"),
+        nodes.Attribute(Name("n"), "real"),
+        value({"a": 1}),
+        nodes.ListOf(Name("x"), nodes.Attribute(Name("x"), "y"), call("range", 3)),
+    ],
+)
+def test_only_numbers_are_reckoned(node: nodes.Expression) -> None:
+    with pytest.raises(ValueError):
+        reckoned(node, {"n": 1, "x": 2})
 
 
 @needs_ruff

@@ -13,6 +13,7 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
+from volumes import cases
 
 from specc.backends.pytorch import load as load_module
 from specc.catalogue import registry
@@ -228,6 +229,22 @@ def _signals(folder: Path) -> None:
     np.savez(folder / "signals.npz", signal=chance.normal(size=(60, 2, 128)).astype(np.float32), kind=kinds)
 
 
+def _cifar(folder: Path) -> None:
+    at = folder / "cifar-10-batches-bin"
+    at.mkdir()
+    chance = np.random.default_rng(0)
+    for name in (*(f"data_batch_{number}" for number in range(1, 6)), "test_batch"):
+        records = chance.integers(0, 256, (20, 3073), dtype=np.uint8)
+        records[:, 0] = np.arange(20) % 10
+        (at / f"{name}.bin").write_bytes(records.tobytes())
+
+
+def _lesions(folder: Path) -> None:
+    cases(folder / "stroke", [(6, 5, 4), (5, 5, 4)] * 6)
+    rows = [f"case{at:02},p{at // 2}" for at in range(12)]
+    (folder / "stroke" / "samples.csv").write_text("\n".join(["sample,patient", *rows]))
+
+
 def _tuned(folder: Path) -> None:
     (folder / "runs" / "Digits" / "1").mkdir(parents=True)
     shapes = {"conv1.weight": (16, 1, 3, 3), "conv1.bias": (16,), "fc.weight": (10, 256), "fc.bias": (10,)}
@@ -235,7 +252,8 @@ def _tuned(folder: Path) -> None:
 
 
 EXAMPLES = {
-    "digits": _digits, "autoencoder": _digits, "tuned": _tuned, "houses": _houses, "flowers": _flowers, "signals": _signals
+    "digits": _digits, "autoencoder": _digits, "tuned": _tuned, "houses": _houses, "flowers": _flowers, "signals": _signals,
+    "cifar": _cifar, "lesions": _lesions,
 }  # fmt: skip
 
 

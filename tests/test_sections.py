@@ -184,10 +184,11 @@ def test_values_are_expressions_that_know_the_network_and_its_file():
         ("optimizer", "missing-argument", "optimizer"),
         ("optimizer 3", "bad-setting", "3"),
         ("optimizer lbfgs", "unsupported-setting", "lbfgs"),
-        ("augment flip(axes=[width])", "unsupported-setting", "augment"),
-        ("split kfold(5)", "unsupported-setting", "kfold"),
+        ("augment blur(3)", "unknown-setting", "blur"),
+        ("split kfold(5), test=0.2", "setting-conflict", "0.2"),
+        ("batch 32, bucket=2", "unsupported-setting", "2"),
         ("precision bf16", "unsupported-setting", "precision"),
-        ("prepare normalize(per=volume)", "unsupported-setting", "volume"),
+        ("prepare normalize(per=volume, mean=1, std=2)", "bad-argument", "volume"),
         ("prepare normalize(mean=1)", "bad-argument", "1"),
         ("prepare scale(from=[1, 1])", "bad-argument", "[1, 1]"),
         ("metrics topk", "missing-argument", "topk"),
@@ -209,7 +210,7 @@ def test_mistakes_are_found_where_they_stand(line: str, code: str, at: str):
 
 
 def test_what_is_not_there_yet_leaves_no_program():
-    found = compiled("train { data digits; loss cross_entropy; augment flip(axes=[width]) }")
+    found = compiled("train { data digits; loss cross_entropy; postprocess threshold(0.5) }")
     assert not found.programs
     assert "not yet there" in next(iter(found.bag)).message
 

@@ -1,5 +1,9 @@
 """What writing volumes, point clouds, graphs and generative networks as specs brought to light."""
 
+from itertools import product as product_of
+from random import Random
+
+import pytest
 import torch
 from proved import built, compiled, exported, hold, source
 from torch import nn
@@ -10,8 +14,8 @@ from specc.compiler import compile_text
 from specc.data.project import open_spec
 from specc.deploy.proof import prove
 from specc.model.graph import Model
-from specc.sizes.conditions import NEVER, Proved, admissible, compare, decide, holds
-from specc.sizes.dim import product, symbol
+from specc.sizes.conditions import NEVER, Proved, admissible, compare, decide, examples, holds
+from specc.sizes.dim import Size, product, symbol
 
 H, W = symbol("H"), symbol("W")
 EVEN = [compare(2 * ((n + 1) // 2), "==", n) for n in (H, W)]
@@ -46,6 +50,30 @@ def test_a_joint_condition_against_single_ones_leaves_no_size() -> None:
     multiples = [compare(n % 8, "==", 0) for n in (H, W, symbol("D"))]
     assert decide(compare(product((H, W, symbol("D"))), ">=", 2), multiples) == Proved()
     assert decide(NEVER, multiples) != Proved()
+
+
+def some_size(random: Random) -> Size:
+    name, number = random.choice([H, W, symbol("D")]), random.choice([2, 3, 4])
+    area, rounded = (H // 2) * (W // 2), (name + number - 1) // number
+    shifted = name + random.randint(-3, 3)
+    return random.choice([name, name // number, rounded, name % number, H * W, area, shifted, random.randint(0, 9)])
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_conditions_and_examples_are_those_of_trying_all_sizes(seed: int) -> None:
+    random = Random(seed)
+    for _ in range(60):
+        predicates = [
+            compare(some_size(random), random.choice(["==", ">=", "<=", "!="]), some_size(random))
+            for _ in range(random.randint(2, 4))
+        ]
+        conditions = admissible(predicates)
+        for tried in product_of(range(1, 6), repeat=3):
+            sizes = dict(zip("DHW", tried, strict=True))
+            wanted = all(holds(each, sizes) for each in predicates)
+            assert all(not each.empty and holds(each.predicate, sizes) for each in conditions) is wanted, predicates
+        for sizes in examples(predicates, symbols=("D", "H", "W")):
+            assert all(holds(each, sizes) for each in predicates), (predicates, sizes)
 
 
 UP_AGAIN = """

@@ -178,7 +178,8 @@ class StepLine:
 
     @property
     def device(self) -> Expression | None:
-        there = self.flow.known - self.flow.plan.training
+        plan = self.flow.plan
+        there = self.flow.known - (plan.training - {port.value for port in plan.model.inputs if not port.training})
         return Attribute(Name(temporary(max(there))), "device") if there else None
 
     def run(self, *x: Any) -> Expression:

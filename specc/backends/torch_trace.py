@@ -124,8 +124,10 @@ class Trace:
     def _declared(self, item: Declared, frame: Frame, view: _View) -> None:
         real = self.plan.model.type(item.value).shape
         shape = self._again(item.node.shape, real, item.scope, view)
+        stored = next((each.value for each in item.node.arguments if each.name == "stored"), None)
+        kept = frame.module.weights[item.key.rpartition(".")[2]].shape
+        self.shapes[item.key] = shape if stored is None else self._again(stored, kept, item.scope, view)
         if traced(shape):
-            self.shapes[item.key] = shape
             self.types[item.value] = self.plan.model.type(item.value).to(*shape)
 
     # ------------------------------------------------------------------------------------------- one expression

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 import math
 import operator
 from collections.abc import Callable, Mapping
@@ -48,12 +47,14 @@ _COMPARE: dict[str, Callable[[Any, Any], Any]] = {
     ">": operator.gt,
     ">=": operator.ge,
 }
+_PURE = (abs, enumerate, float, int, len, list, max, min, range, reversed, round, sorted, sum, tuple, zip)
+_FUNCTIONS: dict[str, Callable[..., Any]] = {each.__name__: each for each in _PURE}
 _UNARY: dict[str, Callable[[Any], Any]] = {"-": operator.neg, "+": operator.pos, "not": operator.not_}
 
 
 def python_function(name: str) -> Expression | None:
     """How Python calls a function on numbers that every spec knows by this name: `len`, `math.floor`; None if it has none."""
-    if callable(getattr(builtins, name, None)):
+    if name in _FUNCTIONS:
         return Name(name)
     return Attribute(Name("math"), name) if callable(getattr(math, name, None)) else None
 
@@ -113,8 +114,8 @@ def _ends(part: Slice) -> tuple[Expression | None, ...]:
 
 def _call(node: Call) -> Rule:
     match node.function:
-        case Name(name) if callable(function := getattr(builtins, name, None)):
-            run: Any = function
+        case Name(name) if name in _FUNCTIONS:
+            run: Any = _FUNCTIONS[name]
         case Attribute(Name("math"), name) if callable(function := getattr(math, name, None)):
             run = function
         case _:

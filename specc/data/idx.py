@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 from specc.data.sources import DataFacts, DataProblem, Dataset, MissingData
 
@@ -31,7 +31,8 @@ class Mnist:
     folder: Path
 
     def describe(self) -> DataFacts:
-        count, test, size, classes = 0, 0, (), 0
+        count, test, classes = 0, 0, 0
+        size: tuple[int, ...] = ()
         for part in _PARTS:
             images, labels = _file(self.folder, part, "images", 3), _file(self.folder, part, "labels", 1)
             (test, *shape), (given,) = _sizes(images, 3), _sizes(labels, 1)
@@ -83,7 +84,7 @@ def _file(folder: Path, part: str, what: str, axes: int) -> Path:
 def _opened(path: Path) -> Iterator[IO[bytes]]:
     try:
         with gzip.open(path, "rb") if path.suffix == ".gz" else open(path, "rb") as file:
-            yield file
+            yield cast("IO[bytes]", file)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DataProblem(f"it is damaged: {error}", "copy the file again", path) from error
     except OSError as error:

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import permutations
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from specc.data.sources import DataProblem, MissingData
 
@@ -212,7 +212,7 @@ def _skip(file: IO[bytes], count: int) -> None:
 def _opened(path: Path) -> Iterator[IO[bytes]]:
     try:
         with gzip.open(path, "rb") if path.suffix == ".gz" else open(path, "rb") as file:
-            yield file
+            yield cast("IO[bytes]", file)
     except FileNotFoundError:
         raise MissingData("there is no such file", "check the path", path) from None
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:

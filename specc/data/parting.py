@@ -29,10 +29,10 @@ def parted(program: Program, source: Source, dataset: Dataset, folder: Path) -> 
     labels = dataset.labels() if stratify else None
     if program.folds is not None:
         assert program.split is not None
-        at = program.split.entry.fold
+        at: int = program.split.entry.fold
         if "n" not in program.folds.entry.fields:
             return _from_file(program, source, count, folder, labels, groups)
-        number = program.folds.entry.n
+        number: int = program.folds.entry.n
         found = splits.folds(count, number, seed, labels=labels, groups=groups, validation=_held(program))
         return found[at - 1]
     parts = fractions(*program.parts) if not official else fractions(*program.parts[:2], 0.0)

@@ -90,7 +90,7 @@ class Synthetic:
         import numpy as np
 
         kinds = self._kinds(2) + 1
-        reach = self.size * (0.1 + 0.15 * chance.uniform(self.count, 1, 1))
+        reach = self.size * (0.15 + 0.1 * chance.uniform(self.count, 1, 1))
         middle = reach[..., 0] + chance.uniform(self.count, 2) * (self.size - 1 - 2 * reach[..., 0])
         rows, columns = (np.abs(np.arange(self.size) - middle[:, at : at + 1]) for at in (0, 1))
         y, x = rows[:, :, None], columns[:, None, :]

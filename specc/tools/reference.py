@@ -198,13 +198,8 @@ def _many(least: int, most: int | None) -> str:
     numbers = ("no", "one", "two", "three", "four")
     if most is None:
         return f"{numbers[least]} or more tensors"
-    words = (
-        numbers[most]
-        if least == most
-        else f"{numbers[least]} to {numbers[most]}"
-        if most - least > 1
-        else f"{numbers[least]} or {numbers[most]}"
-    )
+    joined = "to" if most - least > 1 else "or"
+    words = numbers[most] if least == most else f"{numbers[least]} {joined} {numbers[most]}"
     return f"{words} tensor{'' if most == 1 else 's'}"
 
 

@@ -244,7 +244,7 @@ class Cutout:
             middle = [int(torch.randint(each, (), generator=chance)) for each in places]
             starts = [each - want // 2 for each, want in zip(middle, size, strict=True)]
             piece = tuple(slice(max(0, start), start + want) for start, want in zip(starts, size, strict=True))
-            kept[(at, slice(None), *piece)] = 0
+            kept[at, 0][piece] = 0
         inputs = {name: batch.inputs[name] * kept.to(batch.inputs[name]) for name in batch.spatial}
         return replace(batch, inputs=batch.inputs | inputs)
 

@@ -21,6 +21,7 @@ from specc.data.weights import check_weights
 from specc.model.graph import Model
 from specc.model.heads import outputs
 from specc.model.program import Chosen, Measure, Program
+from specc.sizes.dim import Dim
 from specc.text.diagnostics import Diagnostic
 from specc.train import objective
 from specc.train.groups import frozen, trained
@@ -99,6 +100,7 @@ def write(
 def build(model: Model, program: Program, sources: tuple[str, str], device: torch.device) -> Code:
     """The module with its first weights, all from the program's seed."""
     functions = objective.load(sources[1])
+    _known_sizes(model)
     torch.manual_seed(mixed(program.seed, "weights"))
     module = pytorch.load(sources[0], model.name)()
     assert isinstance(module, nn.Module)
@@ -113,6 +115,16 @@ def build(model: Model, program: Program, sources: tuple[str, str], device: torc
         raise TrainProblem("nothing-to-train", message)
     module.to(device)
     return Code(model, program, *sources, module, functions, weights, _measures(model, program))
+
+
+def _known_sizes(model: Model) -> None:
+    """Weights are made now, so their sizes must be numbers."""
+    for each in model.weights:
+        unknown = sorted({name for size in each.spec.shape if isinstance(size, Dim) for name in size.symbols})
+        if unknown:
+            message = f"`{each.key}` of `{model.name}` has the unknown size {', '.join(unknown)}"
+            help = f"say it: `--size {unknown[0]}=4`, or as a number in the spec"
+            raise TrainProblem("unknown-size", message, help)
 
 
 def samples(model: Model, program: Program, folder: Path, device: torch.device) -> Samples:

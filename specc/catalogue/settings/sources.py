@@ -222,7 +222,7 @@ class Synthetic(SourceSetting):
     """The number of classes of `blobs` and `rings`."""
     noise: NonNegative = 0.1
     """The standard deviation of the noise."""
-    size: Annotated[int, Kind("a whole number from 8 on", whole(8))] = 32
+    size: Annotated[int, Kind("a whole number from 16 on", whole(16))] = 32
     """Height and width of `shapes`."""
     seed: Count = 0
     """Where its chance comes from; that of the section does not change the data."""
