@@ -11,7 +11,7 @@ from volumes import cases
 
 from specc.compiler import Compilation, compile_text
 from specc.data.named import check_data
-from specc.train.augment import Mixup, generator
+from specc.train.augment import Mixup, _smoothed, generator
 from specc.train.program import samples
 from specc.train.runs import Run
 from specc.train.samples import Samples
@@ -282,3 +282,13 @@ def test_what_does_not_go_with_the_data_is_said_by_check(tmp_path: Path):
 def test_wrong_calls(step: str, code: str):
     found = compile_text(f"{ONE}train {{ data digits; loss cross_entropy; augment {step} }}\n", "a.net")
     assert [each.code for each in found.bag] == [code]
+
+
+def test_a_field_is_smoothed_by_a_gaussian():
+    """Against a convolution with the weights written out; what is outside counts as 0."""
+    x = torch.randn(2, 9, 30, generator=torch.Generator().manual_seed(0))
+    at = torch.arange(-6, 7)
+    weights = torch.exp(-0.5 * (at / 2) ** 2)
+    rows = torch.nn.functional.conv1d(x.view(-1, 1, 30), (weights / weights.sum()).view(1, 1, -1), padding=6)
+    torch.testing.assert_close(_smoothed(x, 2, 2.0), rows.view(2, 9, 30))
+    torch.testing.assert_close(_smoothed(x.movedim(2, 1), 1, 2.0), rows.view(2, 9, 30).movedim(2, 1))

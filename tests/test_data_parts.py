@@ -6,11 +6,14 @@ import csv
 import gzip
 import json
 import struct
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from volumes import cases
 
 from specc.compiler import Compilation, compile_text
 from specc.data.cifar import Cifar10
@@ -419,3 +422,34 @@ def test_pictures_that_are_in_two_parts_are_said(tmp_path: Path, monkeypatch: py
     assert run.config["data"]["notes"] == [
         "1 sample of the test part is in the training part too, under another name: dog/3.bmp and cat/0.bmp"
     ]
+
+
+def test_check_reads_headers_without_numpy(tmp_path: Path):
+    """What `specc check` does with every kind of source and of split, in a process of its own."""
+    mnist(tmp_path / "m")
+    cifar(tmp_path / "c")
+    people(tmp_path)
+    cases(tmp_path / "v", [(4, 4, 4)] * 12)
+    (tmp_path / "folds.csv").write_text("sample,fold\n" + "".join(f"{at},{at % 3 + 1}\n" for at in range(60)))
+    volume = "network Net { input x: [1, D, H, W]; conv(2, 1); softmax }\n"
+    picture = "network Net { input image: [3, 32, 32]; flatten; linear(10); softmax }\n"
+    twins = "network Net { input a: [1, 8, 8]; input b: [1, 8, 8]; concat(a, b); flatten; linear(2); softmax }\n"
+    specs = [
+        (PICTURE, 'data mnist("m"); split validation=0.2; augment flip'),
+        (picture, 'data cifar10("c"); augment crop(32, padding=4), mixup(0.2)'),
+        (ROW, f"{DATA}; split kfold(5, group=who); prepare normalize(per=volume)"),
+        (ROW, f'{DATA}; split "folds.csv", fold=2'),
+        (volume, 'data volumes("v", channels=["adc"], mask="lesion"); batch 2'),
+        (twins, "data pairs(digits, inputs=[a, b])"),
+        (ROW.replace("3", "2", 1), "data synthetic(blobs)"),
+    ]
+    for at, (network, settings) in enumerate(specs):
+        (tmp_path / f"{at}.net").write_text(f"{network}train {{ loss cross_entropy; {settings} }}\n")
+    code = f"""
+import sys
+from specc.tools.cli import main
+code = main(["check", "--strict", *({[f"{at}.net" for at in range(len(specs))]!r})])
+print(code, [each for each in ("numpy", "PIL", "torch") if each in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    assert (done.stdout.strip().splitlines()[-1], done.stderr) == ("0 []", "")

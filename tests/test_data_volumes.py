@@ -309,6 +309,9 @@ def test_volumes_train_and_are_evaluated(
     assert figures == {name: pytest.approx(value, abs=1e-12) for name, value in run.results.items()}
     other = 'volumes("stroke", channels=["adc", "cbf"], mask="lesion")'
     assert main(["evaluate", str(run.folder), "--data", other]) == 0
+    nifti(tmp_path / "stroke" / "case03" / "lesion.nii.gz", np.full((5, 4, 6), 2, np.uint8))
+    assert main(["evaluate", str(run.folder), "--data", other]) == 1
+    assert "2 numbers for the 3 classes" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("more", ["batch 1", "batch 3, pad=0"])

@@ -252,7 +252,8 @@ def _tuned(folder: Path) -> None:
 
 
 EXAMPLES = {
-    "digits": _digits, "autoencoder": _digits, "tuned": _tuned, "houses": _houses, "flowers": _flowers, "signals": _signals,
+    "digits": _digits, "autoencoder": _digits, "balanced": _digits, "tuned": _tuned, "houses": _houses, "flowers": _flowers,
+    "signals": _signals,
     "cifar": _cifar, "lesions": _lesions,
 }  # fmt: skip
 

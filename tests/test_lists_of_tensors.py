@@ -22,7 +22,10 @@ def keys(text: str) -> list[str]:
 
 def test_a_list_flows_through_blocks() -> None:
     """The exchange between resolutions of HRNet (Wang et al., 2019), with a path for each pair."""
-    text = FUSE + "network N { input x: [3, H, W]; parallel { conv(4, 1); conv(8, 1) }; repeat 2 { Fuse([4, 8]) }; concat }"
+    text = (
+        FUSE
+        + "network N { input x: [3, H, W]; parallel { conv(4, 1); conv(8, 1) }; repeat 2 { Fuse([4, 8]) }; concat }"
+    )
     hold(compiled(text))
     found = keys(text)
     assert found[4:8] == ["1.branches.0.weight", "1.branches.0.bias", "1.branches.1.weight", "1.branches.1.bias"]
@@ -108,5 +111,7 @@ def test_a_recurrent_cell_is_written_out() -> None:
     ],
 )
 def test_lists_that_fit_nowhere(lines: str, code: str) -> None:
-    text = "block Signed: [C, H, W] { conv(3, 1) }\nnetwork N { input x: [3, 8, 8]\n " + lines.replace("; ", "\n") + " }"
+    text = (
+        "block Signed: [C, H, W] { conv(3, 1) }\nnetwork N { input x: [3, 8, 8]\n " + lines.replace("; ", "\n") + " }"
+    )
     assert codes(text)[0] == code

@@ -77,7 +77,9 @@ def every(network: str) -> tuple[Tensor, Tensor]:
 
 def walked(scores: Tensor, target: Tensor) -> list[tuple[list[float], int]]:
     """The scores of the classes and the right one, place by place."""
-    return list(zip(scores.movedim(1, -1).reshape(-1, scores.shape[1]).tolist(), target.flatten().tolist(), strict=True))
+    return list(
+        zip(scores.movedim(1, -1).reshape(-1, scores.shape[1]).tolist(), target.flatten().tolist(), strict=True)
+    )
 
 
 # ------------------------------------------------------------------------------------------------ worked examples

@@ -183,7 +183,7 @@ def test_values_are_expressions_that_know_the_network_and_its_file():
         ("optimizer sgd, adam", "too-many-arguments", "adam"),
         ("optimizer", "missing-argument", "optimizer"),
         ("optimizer 3", "bad-setting", "3"),
-        ("optimizer lbfgs", "unsupported-setting", "lbfgs"),
+        ("loss discriminative", "unsupported-setting", "discriminative"),
         ("augment blur(3)", "unknown-setting", "blur"),
         ("split kfold(5), test=0.2", "setting-conflict", "0.2"),
         ("batch 32, bucket=2", "unsupported-setting", "2"),

@@ -176,7 +176,10 @@ def rate(schedule: str, epochs: int = 10, steps: int = 4) -> Any:
         ("polynomial(2, to=0.5)", {0: 1, 5: 0.5 + 0.5 / 4, 10: 0.5}),
         ("cosine(restarts=1)", {0: 1, 2.5: 0.5, 4.999999999: 0, 5: 1, 7.5: 0.5}),
         ("cosine(restarts=1, growth=4, to=0.5)", {0: 1, 1: 0.75, 2: 1, 6: 0.75, 10: 0.5}),
-        ("cosine(restarts=2, growth=3)", {0: 1, 10 / 26: 0.5, 10 / 13 + 1e-9: 1, 40 / 13 + 1e-9: 1, 85 / 13: 0.5, 10: 0}),
+        (
+            "cosine(restarts=2, growth=3)",
+            {0: 1, 10 / 26: 0.5, 10 / 13 + 1e-9: 1, 40 / 13 + 1e-9: 1, 85 / 13: 0.5, 10: 0},
+        ),
         ("table(epochs=[0, 2, 5], lr=[0.3, 0.2, 0])", {0: 0.3, 1.9: 0.3, 2: 0.2, 4.9: 0.2, 5: 0, 9: 0}),
         ("table(epochs=[0], lr=[0.3])", {0: 0.3, 9: 0.3}),
         ("warmup(epochs=2)", {0: 0, 1: 0.5, 2: 1, 9: 1}),
@@ -228,14 +231,18 @@ def test_plateau_counts_epochs_without_a_better_figure(tmp_path: Path):
     settings = "optimizer sgd(lr=1e-30); epochs 9; schedule plateau(patience=2, factor=0.5)"
     rows = read_rows(go(tmp_path, settings).folder / "metrics.csv")
     assert [row["rate"] / 1e-30 for row in rows] == [1, 1, 1, 0.5, 0.5, 0.25, 0.25, 0.125, 0.125]
-    settings = settings.replace("schedule ", "schedule warmup(epochs=3) -> ").replace("factor=0.5", "factor=0.5, to=4e-31")
+    settings = settings.replace("schedule ", "schedule warmup(epochs=3) -> ").replace(
+        "factor=0.5", "factor=0.5, to=4e-31"
+    )
     rows = read_rows(go(tmp_path, settings).folder / "metrics.csv")
     found = [row["rate"] / 1e-30 for row in rows[3:]]
     assert found == pytest.approx([1, 1, 1, 0.5, 0.5, 0.4])
 
 
 def test_plateau_follows_a_figure_that_gets_better(tmp_path: Path):
-    settings = "optimizer sgd(lr=0.5); epochs 40; seed 3; schedule plateau(patience=3, factor=0.1, on=validation.accuracy)"
+    settings = (
+        "optimizer sgd(lr=0.5); epochs 40; seed 3; schedule plateau(patience=3, factor=0.1, on=validation.accuracy)"
+    )
     rows = read_rows(go(tmp_path, f"{settings}; metrics accuracy").folder / "metrics.csv")
     drops, best, waited = 0, -1.0, 0
     for row in rows:
@@ -405,7 +412,45 @@ def test_a_run_that_was_stopped_and_resumed_is_bit_for_bit_the_same(tmp_path: Pa
         ("schedule warmup(epochs=2, steps=3) -> cosine", [("bad-argument", "3")]),
         ("schedule cosine(growth=2)", [("bad-argument", "2")]),
         ("schedule onecycle(up=1)", [("bad-argument", "1")]),
+        ("init normal(sd=1)", [("unknown-argument", "normal(sd=1)")]),
+        ("init normal", [("missing-argument", "normal")]),
+        ("init normal(0.1)", [("too-many-arguments", "normal(0.1)")]),
+        ("init normal(std=-1)", [("bad-argument", "normal(std=-1)")]),
+        ("init constant", [("missing-argument", "constant")]),
+        ("init he(1)", [("too-many-arguments", "he(1)")]),
+        ("init uniform(bound=0)", [("bad-argument", "uniform(bound=0)")]),
+        ("init xavir", [("unknown-name", "xavir")]),
     ],
 )
 def test_what_check_says(settings: str, expected: list[tuple[str, str]]):
     assert codes(settings) == expected
+
+
+def test_check_looks_at_the_initialisers_of_layers():
+    network = IRIS.replace("linear(8)", "linear(8, init=normal(sd=1), bias_init=constant)")
+    assert codes("seed 0", network) == [("unknown-argument", "normal(sd=1)"), ("missing-argument", "constant")]
+
+
+@pytest.mark.parametrize(
+    ("said", "least", "most", "spread"),
+    [
+        ("he", -9, 9, math.sqrt(2 / 400)),
+        ("xavier", -math.sqrt(6 / 700), math.sqrt(6 / 700), math.sqrt(2 / 700)),
+        ("normal(std=0.25, mean=3)", 0, 6, 0.25),
+        ("uniform(bound=0.5)", -0.5, 0.5, 1 / math.sqrt(12)),
+        ("uniform", -0.05, 0.05, 0.1 / math.sqrt(12)),
+        ("constant(0.75)", 0.75, 0.75, 0),
+        ("zeros", 0, 0, 0),
+        ("ones", 1, 1, 0),
+        ("signs", -1, 1, 1),
+        ("orthogonal", -1, 1, math.sqrt(1 / 400)),
+    ],
+)
+def test_what_initialisers_make_of_a_layer_of_400_to_300(said: str, least: float, most: float, spread: float):
+    network = "network Net { input x: [400]; fc: linear(300); softmax }\n"
+    weights = coded(f"init {said}", network).weights
+    found = weights["fc.weight"].detach()
+    assert float(found.min()) >= least - 1e-6
+    assert float(found.max()) <= most + 1e-6
+    assert float(found.std()) == pytest.approx(spread, rel=0.02, abs=1e-7)
+    assert not weights["fc.bias"].any()

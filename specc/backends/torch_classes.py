@@ -17,6 +17,7 @@ from specc.backends.torch_start import Tables
 from specc.backends.torch_statements import (
     attribute,
     constructor,
+    labelled,
     repeated,
     statements,
     super_init,
@@ -41,7 +42,6 @@ from specc.code.nodes import (
     assign,
     call,
     dotted,
-    value,
 )
 from specc.model.graph import Frame, Module, ValueId, Weight
 
@@ -116,7 +116,7 @@ class Writer:
         parts = [self._must(each, home) for each in children]
         if [each.name for each in children] == [str(at) for at in range(len(children))]:
             return call("nn.Sequential", *repeated(parts))
-        pairs = [Tuple((value(each.name), part)) for each, part in zip(children, parts, strict=True)]
+        pairs = labelled([each.name for each in children], parts)
         return call("nn.Sequential", call("OrderedDict", pairs))
 
     def _parallel(self, module: Module, home: Home) -> Expression:

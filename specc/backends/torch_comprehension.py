@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -127,7 +127,7 @@ class Speaker:
             case tree.Call():
                 return self._call(node, scope)
             case tree.List():
-                return List(tuple(self._item(each, scope) for each in node.items))
+                return _shorter(List(tuple(self._item(each, scope) for each in node.items)))
             case tree.Comprehension():
                 return self._comprehension(node, scope)
         raise Unsaid
@@ -261,45 +261,6 @@ def leaves(node: Any) -> int:
     return sum(leaves(getattr(node, each)) for each in node.FIELDS) if isinstance(node, Record) else 0
 
 
-def words_behind(node: tree.Expr, scope: Scope) -> frozenset[str]:
-    """The words of a class that the value of an expression depends on, through `let`s and their functions."""
-    found: set[str] = set()
-    seen: set[int] = set()
-
-    def look(node: Any, scope: Scope) -> None:
-        if isinstance(node, tree.Name):
-            bound = scope.find(node.name)
-            inside = (
-                bound.node.value if isinstance(bound, Function) else bound.node if isinstance(bound, Later) else None
-            )
-            if inside is not None and id(bound) not in seen:
-                seen.add(id(bound))
-                look(inside, bound.scope)
-            elif inside is None:
-                found.update(names(_nodes_in(bound)))
-        elif isinstance(node, tree.Attribute):
-            try:
-                found.update(names(_nodes_in(Evaluator(None).evaluate(node, scope))))
-            except SpecError:
-                look(node.value, scope)
-        elif isinstance(node, tuple):
-            for each in node:
-                look(each, scope)
-        elif isinstance(node, tree.Node):
-            for each in node.FIELDS:
-                look(getattr(node, each), scope)
-
-    look(node, scope)
-    return frozenset(found)
-
-
-def _nodes_in(bound: Any) -> tuple[Expression, ...]:
-    own = getattr(bound, "node", None)
-    if isinstance(own, Expression):
-        return (own,)
-    return tuple(one for each in bound for one in _nodes_in(each)) if isinstance(bound, tuple) else ()
-
-
 def _found(name: str, scope: Scope) -> tuple[Any, Scope | None]:
     """What a name is bound to, and where."""
     at: Scope | None = scope
@@ -331,6 +292,13 @@ def _lists(node: Expression) -> bool:
     if isinstance(node, Binary):
         return _lists(node.left) or _lists(node.right)
     return isinstance(node, List | ListOf)
+
+
+def _shorter(node: List) -> List:
+    """A list of many numbers is better written as one, many to a line."""
+    if sum(_number(each) is not None for each in node.items) > 2 * SHORT:
+        raise Unsaid
+    return node
 
 
 def _unary(node: tree.Unary, operand: Expression) -> Expression:
@@ -374,20 +342,3 @@ def _flat(inner: Expression, loop: Loop, name: str) -> ListOf:
         following = (Loop(inner.target, inner.iterable, inner.condition), *inner.inner)
         return ListOf(inner.element, loop.target, loop.iterable, loop.condition, following)
     return ListOf(Name(name), loop.target, loop.iterable, loop.condition, (Loop(Name(name), inner),))
-
-
-def nested_shape(given: Any) -> tuple[int, ...] | None:
-    """The shape of lists in lists; None if they are not equally long."""
-    if not isinstance(given, list):
-        return ()
-    shapes = {nested_shape(each) for each in given}
-    (first,) = shapes if len(shapes) == 1 else (None,)
-    return None if first is None else (len(given), *first)
-
-
-def flattened(given: Any) -> Iterator[Any]:
-    if isinstance(given, list):
-        for each in given:
-            yield from flattened(each)
-    else:
-        yield given

@@ -11,7 +11,7 @@ from specc.backends.torch_nodes import names, times
 from specc.backends.torch_plan import Plan, holds_weights
 from specc.backends.torch_trace import Trace, by_port
 from specc.catalogue.op import Op
-from specc.code.nodes import Attribute, Call, Expression, Name, Traced, TracedFloat, index, method
+from specc.code.nodes import Attribute, Call, Expression, List, Name, Traced, TracedFloat, Tuple, index, method
 from specc.model.graph import Model, Module, Step, ValueId
 
 
@@ -204,7 +204,16 @@ def _unsaid(node: Any, number: Any, given: Mapping[str, Any]) -> bool:
     if not isinstance(number, Traced | TracedFloat) or not isinstance(node, Call):
         return False
     alike = [each for each in given.values() if getattr(each, "node", None) == number.node]
-    return times(node, number.node) < len(alike)
+    return _given(node, number.node) < len(alike)
+
+
+def _given(node: Any, part: Expression) -> int:
+    """How often an expression is an argument as it stands: `dilation` is not in `padding=kernel // 2 * dilation`."""
+    if node == part:
+        return 1
+    if isinstance(node, Call):
+        return sum(_given(each, part) for each in (*node.arguments, *(each for _, each in node.keywords)))
+    return sum(_given(each, part) for each in node.items) if isinstance(node, Tuple | List) else 0
 
 
 def _with_keywords(node: Any, bolder: Expression | None, words: set[Expression]) -> Expression:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from specc.backends.torch_check import checking
 from specc.backends.torch_classes import Writer
 from specc.backends.torch_forward import Flow, StepLine, Tensor
 from specc.backends.torch_home import CannotPrint, Home
-from specc.backends.torch_lines import nested
+from specc.backends.torch_lines import Line, nested
 from specc.backends.torch_names import plain
 from specc.backends.torch_nodes import names, replaced
 from specc.backends.torch_plan import Plan, plan
@@ -32,7 +34,7 @@ from specc.code.nodes import (
     method,
 )
 from specc.code.printer import print_body, print_module
-from specc.model.graph import Model, Port
+from specc.model.graph import Model, Port, ValueId
 
 
 def network_module(model: Model, name: str, header: str) -> str:
@@ -142,9 +144,19 @@ class _Network:
         results = tuple(dict.fromkeys(flow.final(self.plan.wanted(each)) for each in (*deployed, *training)))
         if len(deployed) == 1 and not training:
             return self.writer.finished(flow, lines, results, given)
-        lines = nested(lines, results)
+        outputs = {flow.final(self.plan.wanted(each)): each.name for each in (*training, *deployed)}
+        lines = [self._as_output(each, outputs) for each in nested(lines, results)]
         shown = self.writer.naming(lines, results, given).give()
         return (*statements(lines, shown), *self._returned(flow, deployed, training, shown))
+
+    def _as_output(self, line: Line, outputs: dict[ValueId, str]) -> Line:
+        """An output that no layer with a label makes is called what the dictionary of outputs calls it."""
+        target = line.targets[0]
+        name = outputs.get(target, "") if target is not None and len(line.targets) == 1 else ""
+        at = self.model.values[target].step if name and target is not None else None
+        module = self.model.steps[at].module if at is not None else None
+        labelled = module is not None and not module.name.isdigit()
+        return line if at is None or labelled else replace(line, hint=name)
 
     def _returned(self, flow: Flow, deployed: list[Port], training: list[Port], shown: dict[str, Expression]) -> Body:
         def node(port: Port) -> Expression:
@@ -173,4 +185,5 @@ def _assembled(header: str, definitions: tuple[Table | ClassDef, ...]) -> str:
     texts, imports = supporting(said - {each.name for each in definitions})
     imports |= {needed for name, needed in _COMMON.items() if name in said}
     top = print_module(Module(header, ())).rstrip("\n")
-    return "\n\n\n".join([f"{top}\n\n{import_lines(imports)}", *texts, print_body(definitions)])
+    apart = "\n\n" if not texts and isinstance(definitions[0], Table) else "\n\n\n"
+    return apart.join([f"{top}\n\n{import_lines(imports)}", *texts, print_body(definitions)])

@@ -52,12 +52,6 @@ class Plan:
         sizes = [size for weight in self.model.weights for size in weight.spec.shape]
         return tuple(sorted({name for size in sizes if isinstance(size, Dim) for name in size.symbols}))
 
-    @cached_property
-    def givers(self) -> dict[int, Frame]:
-        """The frames of blocks by the scope in which their parameters stand."""
-        frames = (each for some in self.frames.values() for each in some)
-        return {id(each.scope): each for each in frames if each.definition is not None and each.scope is not None}
-
     def wanted(self, port: Port) -> ValueId:
         """The tensor that `logits` gives for an output."""
         head = self.heads.get(port.name)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from specc.backends.torch_home import CannotPrint, Home
 from specc.backends.torch_names import plain, unused
-from specc.backends.torch_numbers import FEW, Numbers
+from specc.backends.torch_numbers import FEW, Numbers, counts
 from specc.backends.torch_plan import Plan
 from specc.catalogue.op import WeightSpec
 from specc.code.names import identifier
@@ -50,11 +51,17 @@ class Tables:
 
     plan: Plan
     taken: set[str]
-    known: dict[tuple[str, tuple[float, ...]], str] = field(default_factory=dict)
+    known: dict[str, tuple[str, tuple[float, ...]]] = field(default_factory=dict)
+
+    @cached_property
+    def givers(self) -> dict[int, Frame]:
+        """The frames of blocks by the scope in which their parameters stand."""
+        frames = (each for some in self.plan.frames.values() for each in some)
+        return {id(each.scope): each for each in frames if each.definition is not None and each.scope is not None}
 
     def starting(self, declared: list[Declared], frame: Frame, home: Home) -> list[Statement]:
         """The lines of a constructor for the weights that a body declares itself."""
-        numbers = Numbers(home, self.plan.givers)
+        numbers = Numbers(home, self.givers)
         made: list[Statement] = []
         for each in declared:
             apart = set(numbers.apart)
@@ -72,7 +79,7 @@ class Tables:
         if told is not None:
             made = call("torch.tensor", told.node, **_real(spec))
             return _kept(declared, spec, made if told.shape == spec.shape else method(made, "reshape", *shape))
-        if len(spec.values) > FEW and not _counts(spec):
+        if len(spec.values) > FEW and not counts(spec):
             made = call("torch.tensor", Name(self._named(declared, spec, home)), **_real(spec))
             return _kept(declared, spec, made if len(shape) == 1 else method(made, "reshape", *shape))
         return _kept(declared, spec, _numbers(spec, shape))
@@ -80,14 +87,16 @@ class Tables:
     def _named(self, declared: Declared, spec: WeightSpec, home: Home) -> str:
         """The name of the numbers as a list above the classes."""
         key = (spec.dtype, _written(spec))
-        if key not in self.known or self.known[key] in home.words:
-            wanted = identifier(declared.key.rpartition(".")[2]).upper()
-            self.known[key] = unused(wanted, self.taken | set(home.words))
-            self.taken.add(self.known[key])
-        return self.known[key]
+        for name, known in self.known.items():
+            if known == key and name not in home.words:
+                return name
+        name = unused(identifier(declared.key.rpartition(".")[2]).upper(), self.taken | set(home.words))
+        self.known[name] = key
+        self.taken.add(name)
+        return name
 
     def written(self) -> tuple[Table, ...]:
-        return tuple(Table(name, numbers) for (_, numbers), name in self.known.items())
+        return tuple(Table(name, numbers) for name, (_, numbers) in self.known.items())
 
 
 def _kept(declared: Declared, spec: WeightSpec, made: Expression) -> Statement:
@@ -110,7 +119,7 @@ def _stored_shape(declared: Declared, spec: WeightSpec, home: Home) -> tuple[Any
 def _numbers(spec: WeightSpec, shape: tuple[Any, ...]) -> Expression:
     """A tensor of the numbers in the spec."""
     numbers = list(_written(spec))
-    if _counts(spec):
+    if counts(spec):
         made: Expression = call("torch.arange", len(numbers))
     elif not shape:
         return call("torch.tensor", numbers[0], **_real(spec))
@@ -122,12 +131,6 @@ def _numbers(spec: WeightSpec, shape: tuple[Any, ...]) -> Expression:
 def _written(spec: WeightSpec) -> tuple[float, ...]:
     assert spec.values is not None
     return tuple(map(bool, spec.values)) if spec.dtype == "bool" else spec.values
-
-
-def _counts(spec: WeightSpec) -> bool:
-    """Whether they are 0, 1, 2 …"""
-    many = len(spec.values or ())
-    return spec.dtype == "int" and many > 1 and spec.values == tuple(range(many))
 
 
 def _real(spec: WeightSpec) -> dict[str, Expression]:

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from itertools import groupby
 from typing import Any
 
 from specc.backends.torch_home import CannotPrint, Word
 from specc.backends.torch_lines import Line, temporary
-from specc.backends.torch_names import plain
+from specc.backends.torch_names import plain, unused
+from specc.backends.torch_nodes import names as said
 from specc.backends.torch_nodes import replaced
 from specc.code.nodes import (
     Attribute,
     Body,
     Expression,
     ExpressionStatement,
+    FString,
     FunctionDef,
     If,
+    List,
     ListOf,
     Name,
     Parameter,
     Starred,
     Statement,
+    Tuple,
     assign,
     call,
     dotted,
@@ -58,6 +63,35 @@ def repeated(parts: list[Expression]) -> tuple[Expression, ...]:
         else:
             found += [part] * count
     return tuple(found)
+
+
+def labelled(names: list[str], parts: list[Expression]) -> Expression:
+    """Pairs of name and part; equal parts whose names count up as `[(f"layer{i}", Layer(64)) for i in range(12)]`."""
+    found: list[Expression] = []
+    at = 0
+    while at < len(names):
+        end = at + 1
+        stem, number = _numbered(names[at])
+        while end < len(names) and parts[end] == parts[at] and _numbered(names[end]) == (stem, number + end - at):
+            end += 1
+        if number >= 0 and end - at >= MANY:
+            count = Name(unused("i", set(said(parts[at]))))
+            name = FString((stem, count)) if stem else call("str", count)
+            bounds = (end - at,) if number == 0 else (number, number + end - at)
+            found.append(Starred(ListOf(Tuple((name, parts[at])), count, call("range", *bounds))))
+        else:
+            found += [Tuple((value(name), part)) for name, part in zip(names[at:end], parts[at:end], strict=True)]
+        at = end
+    match found:
+        case [Starred(every)]:
+            return every
+    return List(tuple(found))
+
+
+def _numbered(name: str) -> tuple[str, int]:
+    """A name and the number that it ends with; -1 for none."""
+    found = re.fullmatch(r"(.*?)(0|[1-9][0-9]*)", name)
+    return (found[1], int(found[2])) if found and not {*"{}"} & set(name) else (name, -1)
 
 
 def constructor(body: Iterable[Statement]) -> tuple[FunctionDef]:

@@ -17,6 +17,7 @@ from specc.syntax import tree
 from specc.text.diagnostics import SpecError
 
 Bindings = Mapping[str, Any]
+MOST = 32  # items of a list that is told in words; a longer one is a table of numbers
 
 
 class Trace:
@@ -102,12 +103,25 @@ class Trace:
             found = self._again(expression, step.op.argument(name), step.scope, view, words)
             if traced(found):
                 changes[name] = found
+        if isinstance(step.call, tree.Index) and traced(found := self._items(step.call, step, view)):
+            changes["items"] = found
         op = step.op.but(**changes) if changes else step.op
         if changes:
             self.ops[step.index] = op
         inputs = [self.type(each) for each in step.inputs]
         if changes or any(each in self.types for each in step.inputs):
             self._outputs(step, op, inputs)
+
+    def _items(self, node: tree.Index, step: Step, view: _View) -> tuple[Any, ...]:
+        """The indices of a slice of a tensor."""
+        found: list[Any] = []
+        for item, known in zip(node.items, step.op.argument("items") or (), strict=False):
+            if isinstance(item, tree.Slice):
+                ends = zip((item.start, item.stop, item.step), known, strict=True)
+                found.append(tuple(self._again(end, number, step.scope, view) for end, number in ends))
+            else:
+                found.append(self._again(item, known, step.scope, view))
+        return tuple(found)
 
     def _outputs(self, step: Step, op: Op, inputs: list[TensorType]) -> None:
         ordered, named = by_port(step, inputs)
@@ -136,6 +150,10 @@ class Trace:
     ) -> Any:
         """The value once more, with names in it where the expression has some; the plain value wherever in doubt."""
         if expression is None or scope is None or not view.bindings or not is_number(value):
+            return value
+        if isinstance(value, tuple) and len(value) > MOST:
+            if view is self.top:
+                self.lost.append(expression)
             return value
         try:
             found = Evaluator(None).evaluate(expression, view.scope(scope), words)
@@ -179,7 +197,9 @@ def traced(value: Any) -> bool:
     """Whether there is a name in a value."""
     if isinstance(value, TensorRef):
         return value.type is not None and traced(value.type.shape)
-    return isinstance(value, Traced | TracedFloat) or (isinstance(value, tuple) and any(map(traced, value)))
+    if isinstance(value, tuple):
+        return len(value) <= MOST and any(map(traced, value))
+    return isinstance(value, Traced | TracedFloat)
 
 
 def is_number(value: Any) -> bool:

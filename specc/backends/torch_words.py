@@ -10,7 +10,7 @@ from specc.backends.torch_home import Home, Tree, Word, words_in
 from specc.backends.torch_names import RESERVED_TENSORS, TAKEN, unused
 from specc.backends.torch_nodes import TracedTuple, simplified
 from specc.backends.torch_plan import Plan
-from specc.backends.torch_trace import Trace
+from specc.backends.torch_trace import MOST, Trace
 from specc.catalogue.op import TensorType
 from specc.code.nodes import Expression, Name, Traced, TracedFloat, index
 from specc.model.graph import Frame, ValueId
@@ -54,7 +54,7 @@ def spoken(number: Any, node: Expression) -> Any:
         return Traced(number, node)
     if isinstance(number, float):
         return TracedFloat(number, node)
-    if isinstance(number, tuple) and number and all(isinstance(each, int) for each in number):
+    if isinstance(number, tuple) and 0 < len(number) <= MOST and all(isinstance(each, int) for each in number):
         return TracedTuple.of(tuple(Traced(each, index(node, at)) for at, each in enumerate(number)), node)
     return number
 
@@ -80,6 +80,8 @@ def _axes(kind: TensorType) -> Iterator[tuple[str, int]]:
         return
     if isinstance(kind.shape[0], int):
         yield "channels", 0
+    elif kind.rank > 2 and isinstance(kind.shape[-1], int):
+        yield "features", kind.rank - 1  # as in [height, width, channels], where only the last size is known
     if kind.rank == 2 and kind.layout == "" and isinstance(kind.shape[1], int):
         yield "features", 1
 

@@ -87,6 +87,8 @@ def _combine(sign: str, left: Expression, right: Expression, number: Any) -> Exp
     if (a == 0 and sign == "+") or (a == 1 and sign == "*"):
         return right
     if b is not None and isinstance(number, int) and isinstance(left, Binary):
+        if sign == "//" and left.operator == "*" and (less := _divided(left, b)) is not None:
+            return less
         inner = _constant(left.right)
         if inner is not None and sign == left.operator == "*":
             return _combine("*", left.left, Literal(inner * b), number)
@@ -96,6 +98,16 @@ def _combine(sign: str, left: Expression, right: Expression, number: Any) -> Exp
     if b is not None and sign in "+-":
         return _shifted(left, b if sign == "+" else -b)
     return Binary(sign, left, right)
+
+
+def _divided(product: Binary, by: int) -> Expression | None:
+    """`4 * growth // 2` as `2 * growth`; None where the division is not exact."""
+    first, last = _constant(product.left), _constant(product.right)
+    if by and first is not None and first % by == 0:
+        return product.right if first == by else Binary("*", Literal(first // by), product.right)
+    if by and last is not None and last % by == 0:
+        return product.left if last == by else Binary("*", product.left, Literal(last // by))
+    return None
 
 
 def _constant(node: Expression) -> int | None:

@@ -98,9 +98,10 @@ class Frame:
     """One passage through the body of a module, in the order of the text: what emission follows.
 
     A second Frame of the same module is a second use of it, with the same weights (`again` is true).
-    `inputs` are the tensor that flows in, then those that a block is given; `names` are theirs inside. `result` is None only after an error;
-    for `parallel` it is the list of its branches. `published` are a block's `output name:` tensors. `definition` and
-    `given` are the block and its arguments: value, the expression it came from (None for a default), caller's scope.
+    `inputs` are the tensor that flows in, then those that a block is given; `names` are theirs inside. `result` is None
+    only after an error; for `parallel` it is the list of its branches. `published` are a block's `output name:` tensors.
+    `definition` and `given` are the block and its arguments: value, the expression it came from (None for a default),
+    caller's scope.
     """
 
     module: Module

@@ -55,8 +55,8 @@ def _term(model: Model, term: Term, chosen: Chosen) -> Iterator[Diagnostic]:
         yield Diagnostic(misfit.code, chosen.place("axis"), misfit.message, misfit.help)
         return
     yield from _form(term, chosen, found, compares)
-    for misfit in loss.fits(found.type, compares, numbers):
-        yield Diagnostic(misfit.code, chosen.place(misfit.argument), misfit.message, misfit.help)
+    for each in loss.fits(found.type, compares, numbers):
+        yield Diagnostic(each.code, chosen.place(each.argument), each.message, each.help)
     if term.target:
         yield from _tensor(model, term, chosen, found, compares)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from specc.catalogue.arguments import Initial
+from specc.catalogue.initial import misfits
 from specc.model.elaborate.problem import suggestion
 from specc.text.diagnostics import Diagnostic
 
@@ -24,6 +26,7 @@ def check_tuning(model: Model, program: Program) -> Iterator[Diagnostic]:
     yield from _decay(model, program)
     yield from _paths(model, program)
     yield from _one_vector(model, program)
+    yield from _initials(model)
     for chosen in (program.stop, program.schedule[-1] if program.schedule else None):
         if chosen is not None and "on" in chosen.entry.fields:
             yield from _watched(program, chosen)
@@ -76,6 +79,16 @@ def _one_vector(model: Model, program: Program) -> Iterator[Diagnostic]:
     if program.clip is not None:
         message = f"`{optimizer.name}` measures a step by its gradient, which `clip` would change on the way"
         yield Diagnostic("setting-conflict", program.clip.span, message, help)
+
+
+def _initials(model: Model) -> Iterator[Diagnostic]:
+    """The initialisers that layers have of their own; that of the section has been looked at."""
+    for step in model.steps:
+        for name in ("init", "bias_init"):
+            initial = getattr(step.op, name) if name in step.expressions else None
+            if isinstance(initial, Initial):
+                for misfit in misfits(initial, name):
+                    yield Diagnostic(misfit.code, step.expressions[name].span, misfit.message, misfit.help)
 
 
 def _watched(program: Program, chosen: Chosen) -> Iterator[Diagnostic]:

@@ -78,4 +78,3 @@ class Means:
                 self.code.outputs(inputs)
         for each, momentum in zip(norms, before, strict=True):
             each.momentum = momentum
-

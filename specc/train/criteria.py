@@ -126,7 +126,7 @@ def binary_focal(
     ignore: int | None = None,
     reduce: str = "mean",
 ) -> torch.Tensor:
-    """The same of yes and no; `alpha` are the weights of no and yes."""
+    """Cross-entropy of yes and no times (1 - p) ** gamma; `alpha` weights no and yes."""
     target = target.view_as(logits)
     right = F.logsigmoid(torch.where(target == 1, logits, -logits))
     losses = -((-right.expm1()).clamp(min=1e-12) ** gamma) * right

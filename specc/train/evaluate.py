@@ -10,10 +10,12 @@ import torch
 
 from specc.compiler import Compilation
 from specc.data.named import source
-from specc.data.sources import DataProblem, Source
+from specc.data.sources import DataFacts, DataProblem, Source
 from specc.model.check import check_program
 from specc.model.elaborate.entries import Entries
 from specc.model.elaborate.scope import Scope
+from specc.model.graph import Model
+from specc.model.program import Program
 from specc.syntax import tree
 from specc.syntax.parse import parse_expression
 from specc.text.diagnostics import Bag, SpecError
@@ -65,10 +67,9 @@ def evaluate(run_folder: Path | str, data: Source | str | None = None, device: s
                 raise TrainProblem("no-test-part", "the run has no test part", "name data: --data")
         else:
             given = data if not isinstance(data, str) else named(compilation, data, run.project)
-            for each in check_program(model, program, given.describe()):
-                if each.severity == "error":
-                    raise TrainProblem(each.code, each.message, each.help)
+            _hold(model, program, given.describe())
             feed = others(model, given, run.prepared, where, program.padding)
+            _hold(model, program, feed.dataset.facts)  # the classes of masks are known only now
             indices = np.arange(len(feed), dtype=np.int64)
         counts = tuple(run.config["data"].get("class_counts", ()))
         sources = programs.write(model, program, feed.dataset.facts.target, counts=counts)
@@ -79,6 +80,13 @@ def evaluate(run_folder: Path | str, data: Source | str | None = None, device: s
             )
         load_best(run.weights, code.module, 1)
         return measure(code, feed, indices)
+
+
+def _hold(model: Model, program: Program, facts: DataFacts) -> None:
+    """Refuse data that the network is not made for."""
+    for each in check_program(model, program, facts):
+        if each.severity == "error":
+            raise TrainProblem(each.code, each.message, each.help)
 
 
 def named(compilation: Compilation, text: str, project: Path) -> Source:

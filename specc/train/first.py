@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 
 from specc.catalogue.arguments import Initial
+from specc.catalogue.initial import named
 from specc.code.nodes import (
     Expression,
     ExpressionStatement,
@@ -75,23 +76,7 @@ def _is_layer(weight: Weight) -> bool:
 
 def _calls(initial: Initial, weight: Weight) -> list[Expression]:
     tensor = Index(Name("weights"), Name("key"))
-    given = dict(initial.arguments)
-    rule = _RULES[initial.name]
-    known = {"": rule.positional, **{name: name for name in rule.names}}
-    for name in given:
-        if name not in known or (name == "" and not rule.positional):
-            raise TrainProblem("unknown-argument", f"the initialiser `{initial.name}` has no argument `{name}`")
-    words = {known[name]: float(number) for name, number in given.items()}
-    return rule.make(tensor, weight, words)
-
-
-class _Rule:
-    def __init__(
-        self, make: Callable[..., list[Expression]], positional: str = "", names: tuple[str, ...] = ()
-    ) -> None:
-        self.make = make
-        self.positional = positional
-        self.names = names
+    return _RULES[initial.name](tensor, weight, named(initial))
 
 
 def _fan_in(weight: Weight) -> int:
@@ -139,8 +124,6 @@ def _normal(tensor: Expression, weight: Weight, words: dict[str, float]) -> list
 
 
 def _constant(tensor: Expression, weight: Weight, words: dict[str, float]) -> list[Expression]:
-    if "value" not in words:
-        raise TrainProblem("missing-argument", "the initialiser `constant` needs its value", "write `constant(0.1)`")
     return [call("nn.init.constant_", tensor, words["value"])]
 
 
@@ -153,14 +136,14 @@ def _signs(tensor: Expression, weight: Weight, words: dict[str, float]) -> list[
     return [method(method(method(method(data, "bernoulli_", 0.5), "mul_", 2.0), "sub_", 1.0), "detach")]
 
 
-_RULES: dict[str, _Rule] = {
-    "he": _Rule(_he),
-    "xavier": _Rule(_shaped("nn.init.xavier_uniform_")),
-    "orthogonal": _Rule(_shaped("nn.init.orthogonal_")),
-    "normal": _Rule(_normal, names=("std", "mean")),
-    "uniform": _Rule(_uniform, "bound", ("bound",)),
-    "constant": _Rule(_constant, "value", ("value",)),
-    "zeros": _Rule(_filled("nn.init.zeros_")),
-    "ones": _Rule(_filled("nn.init.ones_")),
-    "signs": _Rule(_signs),
+_RULES: dict[str, Callable[[Expression, Weight, dict[str, float]], list[Expression]]] = {
+    "he": _he,
+    "xavier": _shaped("nn.init.xavier_uniform_"),
+    "orthogonal": _shaped("nn.init.orthogonal_"),
+    "normal": _normal,
+    "uniform": _uniform,
+    "constant": _constant,
+    "zeros": _filled("nn.init.zeros_"),
+    "ones": _filled("nn.init.ones_"),
+    "signs": _signs,
 }

@@ -29,7 +29,8 @@ def groups(model: Model, program: Program, by: Literal["optimizer", "penalty"]) 
     for weight in trained(model, program):
         one = _alone(model, weight, program)
         key = (one.factor, one.l2) if by == "optimizer" else (one.l1, 0 if grouped else one.l2)
-        key = () if by == "optimizer" and not grouped else key
+        if by == "optimizer" and not grouped:
+            key = (1, 0)
         found.setdefault(key, []).append(weight.key)
         sizes.setdefault(key, one)
     return tuple(Group(tuple(keys), sizes[key].factor, sizes[key].l1, sizes[key].l2) for key, keys in found.items())

@@ -134,7 +134,7 @@ class Feed:
         lies_on = follows(dataset.facts)
         self.follow = next((prepared[name] for name in prepared if lies_on and pairs[name] == lies_on), None)
         self.inputs = {port.name: (pairs[port.name], DTYPES[model.type(port.value).dtype]) for port in model.inputs}
-        self.whole = self._whole(model)
+        self.whole = self._whole()
 
     def __len__(self) -> int:
         return len(self.dataset)
@@ -152,16 +152,18 @@ class Feed:
         for start, end in cuts(len(indices), size):
             yield self.batch(indices[start:end])
 
-    def _whole(self, model: Model) -> Batch | None:
+    def _whole(self) -> Batch | None:
         arrays = self.dataset.arrays()
         if arrays is not None:
             inputs, target = arrays
             return {name: self._input(name, inputs[given]) for name, (given, _) in self.inputs.items()}, self._target(
                 target
             )
-        elements = sum(int(np.prod([n for n in model.type(p.value).shape if isinstance(n, int)])) for p in model.inputs)
         sizes = {size for each in self.dataset.facts.input_shapes.values() for size in each}
-        if None in sizes or 4 * elements * len(self) > IN_MEMORY:
+        if None in sizes:
+            return None
+        one, answer = self._stacked(np.arange(1))
+        if sum(each.numel() * each.element_size() for each in (*one.values(), answer)) * len(self) > IN_MEMORY:
             return None
         return self._stacked(np.arange(len(self)))
 

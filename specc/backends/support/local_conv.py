@@ -49,5 +49,6 @@ class LocalConv(nn.Module):
         out = x.shape[2 : 2 + rank]
         windows = x.flatten(2, 1 + rank).transpose(1, 2).flatten(2)
         weight = self.weight.flatten(0, rank - 1).flatten(2)
-        y = torch.einsum("nlk,lok->nol", windows, weight).unflatten(2, out)
+        y = torch.einsum("nlk,lok->nol", windows, weight)
+        y = y.reshape(*y.shape[:2], *out)
         return y if self.bias is None else y + self.bias

@@ -139,7 +139,9 @@ class Unpool(Op):
             message = f"{spell(at, x.rank)} is {other} in the indices and {one} in the values ({apart(one, other)})"
             yield from equal(one, other, Misfit("shape-mismatch", message, port=1))
         for at, (made, place) in enumerate(zip(self._sizes(x), indices.places, strict=False), 1):
-            message = f"{spell(at, x.rank)} {made} comes out, and the indices are places of {place} ({apart(made, place)})"
+            message = (
+                f"{spell(at, x.rank)} {made} comes out, and the indices are places of {place} ({apart(made, place)})"
+            )
             help = "give the sizes that the pool had before it: `size=image.spatial`"
             yield from equal(made, place, Misfit("shape-mismatch", message, help, port=1))
 

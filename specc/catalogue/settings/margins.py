@@ -37,7 +37,7 @@ class Classified(Loss):
     """A loss of a class per sample or per position, in two forms: one number for yes and no, or one per class."""
 
     undoes = True
-    targets = ("class", "classes")
+    targets: ClassVar[tuple[str, ...]] = ("class", "classes")
     measures = "accuracy"
     function: ClassVar[str] = ""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import Annotated, Any
 
 from specc.catalogue.arguments import (
@@ -253,7 +254,7 @@ class Warmup(Schedule):
 
     def takes(self, steps: int) -> float:
         if self.steps is not None:
-            return _short(self.steps / steps)
+            return float(self.steps) / steps
         found: float = 5 if self.epochs is None else self.epochs
         return found
 
@@ -265,7 +266,7 @@ def _passed(epoch: Expression, marks: tuple[int, ...]) -> Expression:
 
 
 def _ascending(numbers: tuple[int, ...], argument: str) -> Iterable[Misfit]:
-    if any(one >= other for one, other in zip(numbers, numbers[1:], strict=False)):
+    if any(one >= other for one, other in pairwise(numbers)):
         yield Misfit("bad-argument", f"`{argument}` is in ascending order", argument=argument)
 
 

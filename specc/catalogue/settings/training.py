@@ -21,6 +21,7 @@ from specc.catalogue.arguments import (
     real,
 )
 from specc.catalogue.entry import Misfit
+from specc.catalogue.initial import misfits
 from specc.catalogue.setting import DottedName, DottedNames, Setting
 
 Fraction = Annotated[float, Kind("a number from 0 to 1", real(ge=0, le=1))]
@@ -115,7 +116,12 @@ class Init(Setting):
     name = "init"
 
     initializer: Initializer
-    """The initialiser, `he` or `normal(std=0.01)`; without this setting every layer starts as in PyTorch."""
+    """The initialiser: `he` (He et al. 2015), `xavier` (Glorot and Bengio 2010), `orthogonal` (Saxe et al. 2014),
+    `normal(std=0.01, mean=0)`, `uniform(bound=0.1)` (without a bound 1 over the root of the inputs), `constant(0.1)`,
+    `zeros`, `ones`, `signs` (-1 or 1); without this setting every layer starts as in PyTorch."""
+
+    def refusals(self) -> Iterable[Misfit]:
+        yield from misfits(self.initializer, "initializer")
 
 
 class Batch(Setting):
