@@ -89,3 +89,10 @@ def test_the_reference_is_fresh() -> None:
     folder = Path(__file__).parent.parent / "docs" / "reference"
     written = {name: (folder / name).read_text(encoding="utf-8") for name in reference.pages()}
     assert written == reference.pages(), "run `python -m specc.tools.reference`"
+
+
+def test_powers_in_formulas_are_not_taken_for_bold_words() -> None:
+    from specc.tools.commands.explain_ import terminal
+
+    assert "`4*F**2 + 4*F` and `2*F*T**2`" in terminal("A `4*F**2 + 4*F` and `2*F*T**2`, **bold**.")
+    assert terminal("a **bold** word") == "a bold word"

@@ -170,6 +170,23 @@ def test_equal_tables_are_written_once() -> None:
     same(source, model)
 
 
+def test_a_long_list_of_an_op_is_a_table(tmp_path: Path) -> None:
+    text = f"""{LETS}
+    block A {{ x: input + gather(constant([i * i % 11 + 0.5 for i in range(90)]), constant([3, 4])); linear(2) }}
+    network N {{ input x: [2]; A; A; linear(2) }}"""
+    model = model_of(text)
+    source = write(model)
+    assert source.count("# fmt: skip") == 1
+    assert "torch.tensor(TABLE, " in one_line(source) or "torch.tensor(TABLE)" in one_line(source)
+    formatted(source, tmp_path)
+    given = torch.tensor([[1.0, 2.0]])
+    first = load(source, "N")().eval()
+    first.load_state_dict(
+        {key: torch.eye(2) if key.endswith("weight") else torch.zeros(2) for key in first.state_dict()}
+    )
+    assert torch.equal(first(given), given + 2 * torch.tensor([9.5, 5.5]))
+
+
 PARAMETERS = {
     "in a short list": ("n: int = 3", "buffer t: int [3] = [n, 2 * n + 1, 0]", {"n": 5}),
     "in a comprehension": ("n: int = 3", "buffer t: int [40] = [i * n - i % n for i in range(40)]", {"n": 7}),

@@ -78,7 +78,10 @@ class _Network:
         said = set(names(body[:-1]))
         words = tuple(each for each in home.words.values() if each.name in said)
         self.fixed = frozenset(home.words) - {each.name for each in words} | home.dropped | structural(self.frame, home)
-        return (*writer.tables.written(), *writer.classes, ClassDef(self.name, bases, with_parameters(body, words)))
+        classes = (*writer.classes, ClassDef(self.name, bases, with_parameters(body, words)))
+        writer.tables.taken.update(names(classes))
+        classes = writer.tables.lifted(classes)
+        return (*writer.tables.written(), *classes)
 
     def _is_chain(self) -> bool:
         single = len(self.model.inputs) == len(self.model.outputs) == 1

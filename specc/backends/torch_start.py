@@ -18,6 +18,7 @@ from specc.code.nodes import (
     Binary,
     Expression,
     ExpressionStatement,
+    List,
     Literal,
     Name,
     Statement,
@@ -31,6 +32,7 @@ from specc.code.nodes import (
     value,
 )
 from specc.model.graph import Declared, Frame
+from specc.text.record import Record
 
 _FILLED = re.compile("zeros|ones")
 _SIGNS = re.compile("signs")
@@ -95,8 +97,33 @@ class Tables:
         self.taken.add(name)
         return name
 
+    def lifted(self, node: Any) -> Any:
+        """Classes with the long lists of numbers that stand in their lines put above them, too."""
+        numbers = _numbers_in(node)
+        if len(numbers) > FEW:
+            key = (" ".join(type(each).__name__ for each in numbers), numbers)
+            name = next((name for name, known in self.known.items() if known == key), "")
+            if not name:
+                name = unused("TABLE", self.taken)
+                self.known[name] = key
+                self.taken.add(name)
+            return Name(name)
+        if isinstance(node, tuple):
+            return tuple(map(self.lifted, node))
+        if not isinstance(node, Record):
+            return node
+        parts = [self.lifted(getattr(node, each)) for each in node.FIELDS]
+        return type(node)(*parts)
+
     def written(self) -> tuple[Table, ...]:
         return tuple(Table(name, numbers) for name, (_, numbers) in self.known.items())
+
+
+def _numbers_in(node: Any) -> tuple[float, ...]:
+    """The numbers of a list that holds nothing else."""
+    items = node.items if isinstance(node, List) else ()
+    found = tuple(each.value for each in items if isinstance(each, Literal) and isinstance(each.value, int | float))
+    return found if len(found) == len(items) else ()
 
 
 def _kept(declared: Declared, spec: WeightSpec, made: Expression) -> Statement:

@@ -187,29 +187,28 @@ class OneCycle(Schedule):
 
 
 class Table(Schedule):
-    """A rate from each of these epochs on: `table(epochs=[0, 2, 5], lr=[5e-4, 2e-4, 1e-4])`. It stands in place of the
-    optimizer's own."""
+    """A rate from each of these epochs on, as in LeCun et al. 1998: `table(epochs=[2, 5], lr=[2e-4, 1e-4])`. Before the
+    first of them it is the optimizer's own."""
 
     name = "table"
 
     _: KeywordOnly
     epochs: _Starts
-    """From which epochs on, the first one 0, in ascending order."""
+    """From which epochs on, in ascending order."""
     lr: _LearningRates
     """The rates."""
 
     def refusals(self) -> Iterable[Misfit]:
         yield from _ascending(self.epochs, "epochs")
-        if self.epochs[0]:
-            yield Misfit("bad-argument", "the first of `epochs` is 0, where training begins", argument="epochs")
         if len(self.epochs) != len(self.lr):
             message = f"there are {len(self.epochs)} epochs and {len(self.lr)} rates"
             yield Misfit("bad-argument", message, "give one rate per epoch of the list", argument="lr")
 
     def lower(self, base: Expression, epoch: Expression, epochs: float) -> Expression:
-        if len(self.lr) == 1:
-            return value(float(self.lr[0]))
-        return Index(value([float(each) for each in self.lr]), _passed(epoch, self.epochs[1:]))
+        rates = [base, *(float(each) for each in self.lr)]
+        if self.epochs[0]:
+            return Index(value(rates), _passed(epoch, self.epochs))
+        return Index(value(rates[1:]), _passed(epoch, self.epochs[1:])) if len(rates) > 2 else value(rates[1])
 
 
 class Plateau(Schedule):

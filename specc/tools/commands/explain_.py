@@ -68,6 +68,11 @@ def _list(names: tuple[str, ...]) -> str:
 
 
 # ---------------------------------------------------------------------------------------------- Markdown as plain text
+def _unbold(found: re.Match[str]) -> str:
+    """Bold words bare; code as it stands."""
+    return found[1] or found[2]
+
+
 def terminal(page: str) -> str:
     """A page as text of at most 80 columns; code stays as it is, indented."""
     lines: list[str] = []
@@ -86,7 +91,7 @@ def terminal(page: str) -> str:
 def _prose(text: str) -> list[str]:
     lines: list[str] = []
     for paragraph in re.split(r"\n\s*\n", text.strip("\n")):
-        for each in re.split(r"\n(?=- |#)", re.sub(r"\*\*(\S.*?\S)\*\*", r"\1", paragraph)):
+        for each in re.split(r"\n(?=- |#)", re.sub(r"(`[^`]*`)|\*\*(\S.*?\S)\*\*", _unbold, paragraph)):
             lines += _paragraph(each.strip())
         lines.append("")
     return lines
