@@ -96,9 +96,9 @@ class Writer:
         """How a child is built in a constructor; None for what needs no module."""
         if module.kind == "op":
             return self._op(module, home)
-        frame = self.plan.frames[id(module)][0]
         if module.kind == "parallel":
             return self._parallel(module, home)
+        frame = self.plan.frames[id(module)][0]
         if module.kind != "block" and self.chains.pure(frame):
             return self._sequential(frame, home)
         return self._use(frame, home)

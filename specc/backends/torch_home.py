@@ -123,10 +123,10 @@ class Home:
 
     def access(self, module: Module) -> Expression:
         """`self.layer1[0].conv1`."""
-        self.ran.add(id(module))
         node: Expression = Name("self")
         parent = self.module
         for child in self.tree.way(self.module, module):
+            self.ran.add(id(child))
             node = self.tree.reach(node, parent, child)
             parent = child
         return node

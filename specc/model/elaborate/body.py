@@ -30,6 +30,7 @@ class Body:
     flow: Flow = None
     labels: dict[str, Label] = field(default_factory=dict)
     taken: dict[str, Span | None] = field(default_factory=dict)
+    holders: set[str] = field(default_factory=set)  # what stands before a dot of a label
     counts: dict[str, int] = field(default_factory=dict)
     numbers: int = 0
     parallel: bool = False
@@ -44,7 +45,7 @@ class Body:
         while True:
             self.counts[word] = self.counts.get(word, 0) + 1
             name = f"{word}{self.counts[word]}"
-            if name not in self.reserved and name not in self.taken:
+            if name not in self.reserved and name not in self.taken and name not in self.holders:
                 self.taken[name] = None
                 return name
 
@@ -56,7 +57,14 @@ class Body:
         return str(self.numbers - 1)
 
     def take(self, name: str, span: Span) -> None:
-        """Claim a label; the same one twice is an error."""
+        """Claim a label; the same one twice is an error, and so is one that is also a container's."""
+        parts = name.split(".")
+        above = [".".join(parts[:at]) for at in range(1, len(parts))]
+        if name in self.holders or any(each in self.taken for each in above):
+            clash = next((each for each in above if each in self.taken), name)
+            message = f"`{clash}` is a layer here and, in another label, what holds layers"
+            raise problem("duplicate-label", span, message, "call one of them something else")
+        self.holders.update(above)
         if name in self.taken:
             first = self.taken[name]
             notes = (Note(first, "first used here"),) if first not in (None, span) else ()
@@ -69,9 +77,20 @@ class Body:
         self.taken[name] = span
 
     def child(self, name: str, kind: Any, record: bool) -> Module:
-        """A new module in this body."""
-        found = Module(name, self.path(name), kind, record)
-        self.module.children.append(found)
+        """A new module in this body; what stands before a dot in its name holds it, and others of that name."""
+        above = self.module
+        *holders, own = name.split(".")
+        for at, each in enumerate(holders, 1):
+            path = self.path(".".join(holders[:at]))
+            inner = next((child for child in above.children if child.name == each), None)
+            if inner is None:
+                inner = Module(each, path, "parallel", record=False)
+                above.children.append(inner)
+            above = inner
+        if holders and not own.isdecimal():
+            above.record = True
+        found = Module(own, self.path(name), kind, record)
+        above.children.append(found)
         return found
 
 

@@ -72,8 +72,10 @@ def label_name(walk: Walk, label: tree.Label, scope: Scope) -> str:
             raise problem("bad-label", label.span, f"a label is made of texts and whole numbers; this is {say(value)}")
         parts.append(str(value))
     name = "".join(parts)
-    if not name or "." in name:
-        raise problem("bad-label", label.span, f'"{name}" cannot be a label: it is empty or has a dot in it')
+    if not all(name.split(".")):
+        raise problem(
+            "bad-label", label.span, f'"{name}" cannot be a label: it is empty, or nothing stands beside a dot'
+        )
     return name
 
 
