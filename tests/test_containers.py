@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from proved import codes, compiled, hold, network, source
 from torch import nn
@@ -27,7 +29,7 @@ class Reference(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         widths = [3, 4, 6]
-        pairs = list(zip(widths, widths[1:], strict=False))
+        pairs = list(pairwise(widths))
 
         def unit(c: int) -> nn.Module:
             parts = {"conv": nn.Conv2d(c, c, 3, padding=1), "norm": nn.BatchNorm2d(c), "act": nn.ReLU()}
