@@ -65,3 +65,20 @@ def test_a_block_works_out_sizes_from_those_that_its_input_has() -> None:
         b: Even
     }"""
     hold(compiled(text), {"L": 21}, {"L": 24})
+
+
+def test_a_size_under_a_name_is_handed_into_a_group() -> None:
+    """`rearrange(…, h=map.height)` in a group of a block that has the map as a further tensor."""
+    text = """
+block Mix(map: tensor): [N, C] -> [N, C] {
+    dense: linear(8)
+    deep: {
+        rearrange("(h w) c -> c h w", h=map.height)
+        conv: conv(8, 3, padding=1)
+        rearrange("c h w -> (h w) c")
+    }
+    last: linear(C)
+}
+network A { input x: [3, H, W]; map: conv(4, 7, stride=4, padding=3, fit=down); rows: rearrange("c h w -> (h w) c"); Mix(map) }
+"""
+    hold(compiled(text))

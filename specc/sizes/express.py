@@ -41,10 +41,13 @@ def told(sizes: Iterable[Dim], known: Iterable[Size]) -> bool:
 
 
 def unknown(values: Iterable[Any]) -> set[Dim]:
-    """The unknown sizes among values of any kind, also in lists."""
+    """The unknown sizes among values of any kind, also in lists and under names."""
     found: set[Dim] = set()
     for each in values:
-        found |= {each} if isinstance(each, Dim) else unknown(each) if isinstance(each, tuple) else set()
+        if isinstance(each, Dim):
+            found.add(each)
+        elif isinstance(each, tuple | Mapping):
+            found |= unknown(each.values() if isinstance(each, Mapping) else each)
     return found
 
 
