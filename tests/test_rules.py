@@ -145,7 +145,7 @@ def test_files_are_read_from_their_headers_and_may_be_missing(tmp_path: Path):
 
 
 def test_whole_number_inputs_and_masks(tmp_path: Path):
-    arrays = {"x": np.zeros((6, 5), np.float32), "t": np.zeros((6, 5), np.int64)}
+    arrays = {"x": np.zeros((20, 5), np.float32), "t": np.zeros((20, 5), np.int64)}
     np.savez(tmp_path / "a.npz", **arrays)
     whole = 'network N { input tokens: int [5]; embedding(9, 4); rearrange("t c -> c t"); softmax }\n'
     train = 'train { data arrays("a.npz", target="t", tokens="x"); loss cross_entropy }'
