@@ -47,12 +47,18 @@ def run(args: Namespace) -> int:
     if path.exists():
         raise Failure(2, f"`{path}` is there already", "choose another name; nothing is overwritten")
     text = _copy(args.origin) if args.origin else START.format(name=path.stem, network=_network(path.stem))
+    for name in re.findall(r'^import .* from "(\w+)\.net"', text, re.MULTILINE):
+        beside = path.with_name(f"{name}.net")
+        if not beside.exists():
+            common.write(str(beside), _copy(name))
+            print(f"wrote {beside}, which it imports", file=sys.stderr)
     common.write(str(path), text)
     print(f"wrote {path}; now: specc check {path}", file=sys.stderr)
     return 0
 
 
 def _copy(origin: str) -> str:
+    """The text of a bundled spec, its imports of blocks from the library."""
     from specc.model.elaborate.problem import suggestion
     from specc.tools.cli import Failure
 
