@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from specc.model.elaborate.evaluate import Budget, Evaluator
 from specc.model.elaborate.files import Loader, Unit
 from specc.model.elaborate.network import elaborate, unknown_setting
-from specc.model.elaborate.problem import Exhausted, suggestion
+from specc.model.elaborate.problem import Exhausted, Silent, suggestion
 from specc.model.graph import Model
 from specc.resources import root
 from specc.syntax import tree
@@ -186,6 +186,8 @@ def _settings(settings: Mapping[str, str], unit: Unit, bag: Bag) -> dict[str, An
                 found[key] = Evaluator().evaluate(node, unit.scope)
         except SpecError as error:
             bag.add(error.diagnostic)
+        except Silent:  # what was not understood in parsing is in the bag already
+            continue
     return found
 
 

@@ -420,3 +420,9 @@ network N {
     assert [weight.spec.values for weight in found.weights] == [(1, -1, 2, 1), (0, 0, 1, 2)]
     assert format_text(Source("n.net", text), Bag()) == text
     assert codes(text.replace("for j in range(n) if j != i", "for j in i")) == ["not-a-list"]
+
+
+def test_a_setting_that_is_no_expression_is_an_error_and_no_crash() -> None:
+    text = "network N(width: int = 8) { input x: [4]; linear(2 * width) }"
+    for given in ("8 +", "[1", "(", ""):
+        assert codes(text, settings={"width": given}) != []
