@@ -23,7 +23,6 @@ from specc.text.source import Source
 if TYPE_CHECKING:
     from specc.model.program import Deployment, Program
 
-LARGEST_TEXT = 1_000_000
 Read = Callable[[str], str | None]
 
 

@@ -17,10 +17,11 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from specc.code import nodes
-from specc.code.names import Namespace, camel_case, identifier, snake_case
+from specc.code.names import Namespace, camel_case, identifier
 from specc.code.nodes import Literal, Name, Traced, TracedFloat, binary, call, index, method, value
 from specc.code.printer import print_body, print_expression, print_module
 from specc.code.reckon import reckoned
+from specc.model.elaborate.body import snake as of_block
 
 RUFF = which("ruff") or which("ruff", path=sysconfig.get_path("scripts"))
 needs_ruff = pytest.mark.skipif(RUFF is None, reason="ruff is not installed")
@@ -369,8 +370,8 @@ def test_any_hints_give_identifiers(hints: list[str]) -> None:
         ("block", "block"),
     ],
 )
-def test_snake_case(camel: str, snake: str) -> None:
-    assert snake_case(camel) == snake
+def test_names_of_blocks_in_snake_case(camel: str, snake: str) -> None:
+    assert of_block(camel) == snake
     assert identifier(snake) == snake
 
 

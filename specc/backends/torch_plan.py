@@ -98,11 +98,6 @@ def holds_weights(module: Module) -> bool:
     return bool(module.weights) or any(map(holds_weights, module.children))
 
 
-def output_name(model: Model, port: Port) -> str:
-    """What an output is called in the module, in JSON and in ONNX alike."""
-    return port.name or "output"
-
-
 def _find_head(plan: Plan, port: Port) -> None:
     value = plan.model.values[port.value]
     step = None if value.step is None else plan.model.steps[value.step]

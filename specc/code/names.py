@@ -16,7 +16,6 @@ _BUILTINS = frozenset(
         "RuntimeError", "TypeError", "ValueError",
     }
 )  # fmt: skip
-_WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _NUMBERED = re.compile(r"^(.*\D)_([1-9]\d*)$")
 
 
@@ -65,15 +64,6 @@ def identifier(hint: str) -> str:
     if not text.isidentifier() and not keyword.iskeyword(text):
         text = f"_{text}"
     return f"{text}_" if keyword.iskeyword(text) or text in _BUILTINS else text
-
-
-def snake_case(name: str) -> str:
-    """`ConvBN` -> `conv_bn`, `InvertedResidual` -> `inverted_residual`, `ResNet18` -> `res_net18`, `UNet` -> `u_net`.
-
-    A word starts at a capital that follows a small letter or a digit, and at the last of several capitals when a small
-    letter follows it; digits belong to the word before them.
-    """
-    return re.sub(r"\W+", "_", _WORD_START.sub("_", name)).lower()
 
 
 def camel_case(name: str) -> str:
