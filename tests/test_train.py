@@ -25,7 +25,9 @@ from specc.train.evaluate import evaluate
 from specc.train.events import EpochDone, Event, Finished, Started, Stepped
 from specc.train.interrupt import interruptible
 from specc.train.loop import read_rows
-from specc.train.metrics import F1, R2, AbsoluteError, Accuracy, Confusion, Reading, SquaredError, TopK
+from specc.train.metrics.classification import F1, Accuracy, Confusion, TopK
+from specc.train.metrics.meter import Reading
+from specc.train.metrics.regression import R2, AbsoluteError, SquaredError
 from specc.train.problem import TrainProblem
 from specc.train.program import build, device_of, write
 from specc.train.runs import Run

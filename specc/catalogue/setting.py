@@ -205,10 +205,12 @@ class Schedule(Setting):
 
 
 class Metric(Setting):
-    """A figure of how good the outputs are. `rises` says that more is better, `column` that it is one number."""
+    """A figure of how good the outputs are. `rises` says that more is better, `column` that it is one number,
+    `batchwise` that it costs so little that it may be taken of every batch that trains."""
 
     role = "metric"
     column: ClassVar[bool] = True
+    batchwise: ClassVar[bool] = True
     rises: ClassVar[bool] = True
     targets: ClassVar[tuple[str, ...]] = ()
 

@@ -22,7 +22,8 @@ from specc.text.diagnostics import Bag, SpecError
 from specc.train import program as programs
 from specc.train.checkpoint import load_best
 from specc.train.measure import measure
-from specc.train.metrics import Confusion, Reading, reading
+from specc.train.metrics.classification import Confusion
+from specc.train.metrics.meter import Spacings, reading
 from specc.train.problem import TrainProblem
 from specc.train.program import Code
 from specc.train.runs import Run
@@ -113,12 +114,11 @@ def figures(code: Code, feed: Feed, indices: Indices) -> tuple[dict[str, float],
     watched = next(((each.output, each) for each in code.measures), None)
     if watched is None:
         return measure(code, feed, indices), None
-    read = reading(code.model, code.program, watched[0])
     if "class" in feed.dataset.facts.target:
-        table = Confusion(None, read)
+        table = Confusion(None, reading(code.model, code.program, watched[0]))
         found = measure(code, feed, indices, {"confusion": (watched[0], table)})
         return found, Shown(confusion=tuple(tuple(row) for row in table.counts.tolist()))
-    pairs = _Pairs(read)
+    pairs = _Pairs()
     found = measure(code, feed, indices, {"pairs": (watched[0], pairs)})
     return found, Shown(pairs=tuple(pairs.found))
 
@@ -126,14 +126,11 @@ def figures(code: Code, feed: Feed, indices: Indices) -> tuple[dict[str, float],
 class _Pairs:
     """The first numbers of target and output."""
 
-    def __init__(self, reading: Reading) -> None:
+    def __init__(self) -> None:
         self.found: list[tuple[float, float]] = []
 
-    def add(self, output: torch.Tensor, target: torch.Tensor) -> None:
+    def add(self, output: torch.Tensor, target: torch.Tensor, spacing: Spacings | None = None) -> None:
         room = POINTS - len(self.found)
         if room > 0:
             both = zip(target.flatten()[:room].tolist(), output.flatten()[:room].tolist(), strict=True)
             self.found += list(both)
-
-    def value(self) -> float:
-        return float(len(self.found))

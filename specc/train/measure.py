@@ -7,15 +7,15 @@ from typing import Any
 
 import torch
 
-from specc.train.metrics import Meter
+from specc.train.metrics.meter import Taker
 from specc.train.program import WIDEST_EVALUATION, Code
 from specc.train.samples import Feed, Indices
 
 
 def measure(
-    code: Code, feed: Feed, indices: Indices, more: Mapping[str, tuple[str, Meter]] | None = None
+    code: Code, feed: Feed, indices: Indices, more: Mapping[str, tuple[str, Taker]] | None = None
 ) -> dict[str, float]:
-    """`loss` and each metric by its label. `more` are further meters by name, fed on the way and not reported."""
+    """`loss` and each metric by its label. `more` are further takers of answers by name, fed on the way and not reported."""
     meters = code.meters()
     total, seen = 0.0, 0
     code.module.eval()

@@ -25,7 +25,7 @@ from specc.sizes.dim import Dim
 from specc.text.diagnostics import Diagnostic
 from specc.train import objective
 from specc.train.groups import frozen, trained
-from specc.train.metrics import Meter, meter, reading
+from specc.train.metrics.meter import Meter, meter, reading
 from specc.train.problem import TrainProblem
 from specc.train.samples import Samples, load
 

@@ -13,7 +13,7 @@ class Accuracy(Metric):
     """The share of answers that are right; of two classes, yes is a probability above one half."""
 
     name = "accuracy"
-    runs = "specc.train.metrics:Accuracy"
+    runs = "specc.train.metrics.classification:Accuracy"
     targets = _CLASSES
 
 
@@ -21,7 +21,7 @@ class TopK(Metric):
     """The share of answers whose right class is among the `k` most probable."""
 
     name = "topk"
-    runs = "specc.train.metrics:TopK"
+    runs = "specc.train.metrics.classification:TopK"
     targets = _CLASSES
 
     k: Positive
@@ -38,7 +38,7 @@ class Top5(Metric):
     """`topk(5)`."""
 
     name = "top5"
-    runs = "specc.train.metrics:TopK"
+    runs = "specc.train.metrics.classification:TopK"
     targets = _CLASSES
     k = 5
 
@@ -47,7 +47,7 @@ class F1(Metric):
     """2PR / (P + R) of each class, and the mean over the classes; a class that never occurs counts for nothing."""
 
     name = "f1"
-    runs = "specc.train.metrics:F1"
+    runs = "specc.train.metrics.classification:F1"
     targets = _CLASSES
 
 
@@ -55,7 +55,7 @@ class MeanSquaredErrorMetric(Metric):
     """The mean of (output - target) ** 2."""
 
     name = "mse"
-    runs = "specc.train.metrics:SquaredError"
+    runs = "specc.train.metrics.regression:SquaredError"
     rises = False
     targets = _NUMBERS
 
@@ -64,7 +64,7 @@ class MeanAbsoluteErrorMetric(Metric):
     """The mean of abs(output - target)."""
 
     name = "mae"
-    runs = "specc.train.metrics:AbsoluteError"
+    runs = "specc.train.metrics.regression:AbsoluteError"
     rises = False
     targets = _NUMBERS
 
@@ -73,7 +73,7 @@ class R2(Metric):
     """1 minus squared error over variance of the target, each number of the output for itself, then the mean."""
 
     name = "r2"
-    runs = "specc.train.metrics:R2"
+    runs = "specc.train.metrics.regression:R2"
     targets = _NUMBERS
 
 
@@ -81,6 +81,6 @@ class Confusion(Metric):
     """How often each class was taken for each other: in the report, not a column."""
 
     name = "confusion"
-    runs = "specc.train.metrics:Confusion"
+    runs = "specc.train.metrics.classification:Confusion"
     column = False
     targets = _CLASSES

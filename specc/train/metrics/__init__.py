@@ -1,0 +1,1 @@
+"""Metrics over a whole part of the data, each a meter that takes in batch by batch; one file per kind."""
