@@ -121,6 +121,13 @@ def recover_folder(path: Path | str) -> bool:
     return True
 
 
+def made_folder(path: Path) -> Path:
+    """The folder, made with those that it lies in; raises FileProblem."""
+    with _explained(path):
+        path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
 def next_run_folder(root: Path | str, network: str) -> Path:
     """Make `root/<network>/<n>` with the next free number, from 1, and return it; never one that exists.
 
@@ -131,9 +138,8 @@ def next_run_folder(root: Path | str, network: str) -> Path:
     """
     if not network or network in {".", ".."} or any(char in network for char in '/\\:\0<>"|?*'):
         raise FileProblem(f"{network!r} cannot be the name of a folder", Path(root), "name the network otherwise")
-    parent = Path(root) / network
+    parent = made_folder(Path(root) / network)
     with _explained(parent):
-        parent.mkdir(parents=True, exist_ok=True)
         taken = [int(each.name) for each in parent.iterdir() if each.name.isascii() and each.name.isdigit()]
         number = max(taken, default=0) + 1
         while True:

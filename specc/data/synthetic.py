@@ -1,4 +1,4 @@
-"""Made-up samples: functions of a seed alone, from numpy's raw bit stream, so the same on every machine."""
+"""Made-up samples: functions of a seed alone."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from specc.data.chance import Chance
 from specc.data.sources import DataFacts, Dataset
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class Synthetic:
             "line": self._line,
             "shapes": self._shapes,
         }
-        chance = _Chance(self.seed)
+        chance = Chance(self.seed, 4)
         x, target = make[self.kind](chance)
         facts = self.describe()
         (name,) = facts.input_shapes
@@ -59,12 +60,12 @@ class Synthetic:
         target = target.astype("float32" if facts.target == "real" else "int64")
         return MemoryDataset(facts, {name: finite(name, x.astype("float32"), Path(self.kind))}, target)
 
-    def _blobs(self, chance: _Chance) -> tuple[Array, Array]:
+    def _blobs(self, chance: Chance) -> tuple[Array, Array]:
         middles = chance.uniform(self.classes, self.features) * 4 - 2
         kinds = self._kinds(self.classes)
         return middles[kinds], kinds
 
-    def _rings(self, chance: _Chance) -> tuple[Array, Array]:
+    def _rings(self, chance: Chance) -> tuple[Array, Array]:
         import numpy as np
 
         kinds = self._kinds(self.classes)
@@ -73,7 +74,7 @@ class Synthetic:
         x[:, 0], x[:, 1] = (kinds + 1) * np.cos(angle), (kinds + 1) * np.sin(angle)
         return x, kinds
 
-    def _xor(self, chance: _Chance) -> tuple[Array, Array]:
+    def _xor(self, chance: Chance) -> tuple[Array, Array]:
         import numpy as np
 
         corner = self._kinds(4)
@@ -81,12 +82,12 @@ class Synthetic:
         x[:, 0], x[:, 1] = corner // 2, corner % 2
         return x, (corner // 2) ^ (corner % 2)
 
-    def _line(self, chance: _Chance) -> tuple[Array, Array]:
+    def _line(self, chance: Chance) -> tuple[Array, Array]:
         x = chance.normal(self.count, self.features)
         weights = chance.uniform(self.features) * 4 - 2
         return x, (x * weights).sum(axis=1, keepdims=True) + 0.5 + chance.normal(self.count, 1) * self.noise
 
-    def _shapes(self, chance: _Chance) -> tuple[Array, Array]:
+    def _shapes(self, chance: Chance) -> tuple[Array, Array]:
         import numpy as np
 
         kinds = self._kinds(2) + 1
@@ -101,26 +102,3 @@ class Synthetic:
         import numpy as np
 
         return np.arange(self.count) % number
-
-
-class _Chance:
-    """Numbers from raw bits."""
-
-    def __init__(self, seed: int) -> None:
-        import numpy as np
-
-        self.bits = np.random.PCG64(np.random.SeedSequence((seed, 4)))
-
-    def uniform(self, *shape: int) -> Array:
-        import numpy as np
-
-        raw = self.bits.random_raw(int(np.prod(shape)))
-        found: Array = ((raw >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
-        return found.reshape(shape)
-
-    def normal(self, *shape: int) -> Array:
-        """By Box and Muller (1958)."""
-        import numpy as np
-
-        found: Array = np.sqrt(-2 * np.log(self.uniform(*shape))) * np.cos(2 * np.pi * self.uniform(*shape))
-        return found

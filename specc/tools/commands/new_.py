@@ -1,4 +1,4 @@
-"""Start a spec of your own: a small network that checks and trains, or a copy of a bundled one."""
+"""Start a spec of your own, or make data to try one on."""
 
 from __future__ import annotations
 
@@ -36,13 +36,21 @@ train {{
 
 
 def arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("name", metavar="NAME", help="the file to write, with or without .net")
+    parser.add_argument("name", metavar="NAME", help="the file to write, with or without .net; a folder with --data")
     parser.add_argument("--from", metavar="SPEC", dest="origin", help="a bundled spec to start from (specc specs)")
+    parser.add_argument(
+        "--data", choices=("lesions", "shapes"), help="make data instead: stroke patients as NIfTI, pictures with masks"
+    )
+    parser.add_argument("--count", metavar="N", type=int, help="how many patients (default: 10) or pictures (120)")
+    parser.add_argument("--scale", metavar="N", type=int, default=4, help="lesions: what divides width and height")
+    parser.add_argument("--seed", metavar="N", type=int, default=0, help="data of another seed are others")
 
 
 def run(args: Namespace) -> int:
     from specc.tools.cli import Failure
 
+    if args.data:
+        return _data(args)
     path = Path(args.name if args.name.endswith(".net") else f"{args.name}.net")
     if path.exists():
         raise Failure(2, f"`{path}` is there already", "choose another name; nothing is overwritten")
@@ -54,6 +62,25 @@ def run(args: Namespace) -> int:
             print(f"wrote {beside}, which it imports", file=sys.stderr)
     common.write(str(path), text)
     print(f"wrote {path}; now: specc check {path}", file=sys.stderr)
+    return 0
+
+
+def _data(args: Namespace) -> int:
+    """Write a folder of data that are made."""
+    from specc.data.files import FileProblem
+    from specc.data.lesions import write_lesions
+    from specc.data.pictured import write_shapes
+    from specc.data.sources import DataProblem
+
+    folder = Path(args.name)
+    try:
+        if args.data == "lesions":
+            count = write_lesions(folder, 10 if args.count is None else args.count, args.scale, args.seed)
+        else:
+            count = write_shapes(folder, 120 if args.count is None else args.count, args.seed)
+    except (FileProblem, DataProblem) as problem:
+        raise common.refused(problem) from None
+    print(f"wrote {count} samples into {folder}; they depend on --seed alone", file=sys.stderr)
     return 0
 
 

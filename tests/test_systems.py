@@ -1,0 +1,99 @@
+"""The systems of the notes, each trained on real input to the figure that README.md states; the data that are made for them."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from specc.compiler import compile_text
+from specc.data.lesions import CHANNELS, MASK, SIZES, write_lesions
+from specc.data.nifti import header
+from specc.data.nifti_file import write_volume
+from specc.data.project import open_spec
+from specc.data.volumes import Volumes
+from specc.tools.cli import main
+
+ROOT = Path(__file__).parent.parent
+
+
+# --------------------------------------------------------------------------------------------------- the stroke V-Net
+def test_the_stroke_network_takes_the_five_sizes_and_the_papers_does_not():
+    def accepts(network: str, size: tuple[int, int, int]) -> bool:
+        wide, high, deep = size
+        project = open_spec(ROOT / "specs" / "vnet_stroke.net")
+        return compile_text(
+            project.text, project.name, network=network, sizes={"W": wide, "H": high, "D": deep}, read=project.read
+        ).ok
+
+    for wide, high, deep in SIZES:
+        for scale in (1, 4):
+            assert accepts("StrokeVNet", (wide // scale, high // scale, deep))
+        assert not accepts("PaperVNet", (wide, high, deep))
+    assert accepts("PaperVNet", (128, 128, 32))
+
+
+# ------------------------------------------------------------------------------------------------ data that are made
+@pytest.mark.parametrize(("kind", "slope"), [("u1", 1.0), ("i2", 0.25), ("f4", 1.0), ("i2", 1.0)])
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
+def test_a_volume_is_read_as_it_was_written(tmp_path: Path, kind: str, slope: float, suffix: str):
+    values = np.random.default_rng(3).integers(0, 200, (5, 4, 3)).astype(kind)
+    path = tmp_path / f"a{suffix}"
+    write_volume(path, values, (1.5, 2.0, 6.0), slope)
+    found = header(path)
+    assert found.shape == (5, 4, 3)
+    assert found.spacing == (1.5, 2.0, 6.0)
+    assert found.flipped == (False, False, False)
+    np.testing.assert_array_equal(found.values(), values * slope if slope != 1 else values)
+    assert found.corners()[0] == (-3.0, -3.0, -6.0), "the middle is the origin"
+
+
+def test_patients_are_made_of_their_seed_alone(tmp_path: Path):
+    for name, seed in (("one", 1), ("again", 1), ("other", 2)):
+        assert write_lesions(tmp_path / name, 5, 8, seed) == 10
+    one, again, other = (sorted((tmp_path / name).rglob("*.gz")) for name in ("one", "again", "other"))
+    assert len(one) == 10 * 7
+    assert [each.read_bytes() for each in one] == [each.read_bytes() for each in again]
+    assert all(a.read_bytes() != b.read_bytes() for a, b in zip(one, other, strict=True))
+
+
+def test_patients_have_the_five_sizes_and_their_own_lesions(tmp_path: Path):
+    write_lesions(tmp_path / "stroke", 5, 8)
+    source = Volumes(tmp_path / "stroke", CHANNELS, MASK)
+    cases = source.load()
+    shapes = [cases.sample(at)[0]["volume"].shape for at in range(0, 10, 2)]
+    assert shapes == [(6, deep, high // 8, wide // 8) for wide, high, deep in SIZES]
+    assert source.column("patient") == [f"patient{1 + at // 2:02}" for at in range(10)]
+    masks = [cases.sample(at)[1] for at in range(10)]
+    assert all(0 < mask.mean() < 0.05 for mask in masks)
+    assert any((a != b).any() for a, b in zip(masks[::2], masks[1::2], strict=True)), "two visits are not one"
+    image, mask = cases.sample(6)
+    adc, cbf = (image["volume"][CHANNELS.index(name)] for name in ("adc", "cbf"))
+    brain = image["volume"][CHANNELS.index("cbv")] > 1
+    assert adc[mask == 1].mean() < adc[brain & (mask == 0)].mean() - 200
+    assert cbf[mask == 1].mean() < 30 < cbf[brain & (mask == 0)].mean()
+    assert cases.spacing(6) == pytest.approx((5.0, 10.0, 10.0)), "slices of 5 mm in a field of 150 mm"
+
+
+def test_data_are_made_by_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+):
+    monkeypatch.chdir(tmp_path)
+    assert main(["new", "a/shapes", "--data", "shapes", "--count", "7"]) == 0
+    assert main(["new", "a/stroke", "--data", "lesions", "--count", "1", "--scale", "8"]) == 0
+    assert "wrote 2 samples into a/stroke" in capfd.readouterr().err
+    with open("a/stroke/samples.csv", encoding="utf-8") as file:
+        assert [row["sample"] for row in csv.DictReader(file)] == ["patient01_1", "patient01_2"]
+    picture, mask = (np.array(Image.open(f"a/shapes/{name}/0003.png")) for name in ("pictures", "masks"))
+    assert picture.shape == mask.shape == (32, 32)
+    assert set(np.unique(mask)) == {0, 1}
+    assert picture[mask == 1].mean() > picture[mask == 0].mean() + 60
+    assert main(["new", "a/stroke", "--data", "lesions"]) == 2
+    assert "is there already" in capfd.readouterr().err
+    for wrong in (["--count", "0"], ["--scale", "7"], ["--scale", "16"]):
+        assert main(["new", "b", "--data", "lesions", *wrong]) == 2
+        assert "cannot be made" in capfd.readouterr().err
+    assert not Path("b").exists()
