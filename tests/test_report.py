@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from specc.tools.cli import main
-from specc.train.chart import Frame, curves, scatter, spelled, ticks
+from specc.train.report.chart import Frame, curves, scatter, spelled, ticks
 
 SPEC = """network Small {
     input features: [4]

@@ -51,7 +51,7 @@ class Program:
     """How a network is trained. Times are in epochs, `parts` the shares of training, validation and test.
 
     `split` is the setting that says more of the parts, `folds` what deals the samples into them instead of the shares.
-    `padding` is what samples of other sizes are brought to the largest of their batch with.
+    `padding` is what samples of other sizes are brought to the largest of their batch with, `human` the error of people.
     """
 
     network: str
@@ -80,6 +80,7 @@ class Program:
     rates: tuple[Chosen, ...] = ()
     freeze: tuple[Chosen, ...] = ()
     average: Chosen | None = None
+    human: float | None = None
     texts: tuple[tuple[str, str], ...] = ()  # every setting as written, or its default
 
 

@@ -83,6 +83,8 @@ class Shown:
         self._say(f"{ended} after {event.epoch} epochs in {event.seconds:.0f} s; best was epoch {event.best_epoch}")
         if figures:
             self._say(f"test: {figures}")
+        for each in event.verdict:
+            self._say(each)
 
     def _say(self, line: str) -> None:
         self._console.print(line, markup=False, soft_wrap=True)

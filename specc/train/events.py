@@ -57,7 +57,7 @@ class EpochDone:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The figures of the test part with the best weights; `reason` is why training ended."""
+    """The figures of the test part with the best weights; `reason` is why training ended, `verdict` lines of text."""
 
     folder: Path
     epoch: int
@@ -65,6 +65,7 @@ class Finished:
     reason: str
     test: Mapping[str, float]
     seconds: float
+    verdict: tuple[str, ...] = ()
 
 
 Event = Took | Noted | Started | Stepped | EpochDone | Finished

@@ -17,16 +17,18 @@ from specc.data.files import next_run_folder, write_json, write_text
 from specc.model.graph import Model
 from specc.model.program import Program
 from specc.train import program as programs
-from specc.train import report as reports
 from specc.train import runs
 from specc.train.checkpoint import load_best
 from specc.train.counts import class_counts
-from specc.train.evaluate import figures
 from specc.train.events import Event, Finished, Noted, Report, Started, Took, silent
+from specc.train.judge import Judged, judged
+from specc.train.log import line as log_line
 from specc.train.loop import Loop, updates
 from specc.train.problem import TrainProblem
+from specc.train.report import page as reports
 from specc.train.runs import Run
 from specc.train.samples import Samples
+from specc.train.showing import figures
 from specc.train.start import take_weights
 
 
@@ -120,15 +122,19 @@ def _close(book: _Book, code: programs.Code, samples: Samples, loop: Loop, reaso
     seconds = time.monotonic() - book.began
     interrupted = reason == "interrupted"
     best = loop.state.best_epoch
-    shown = None
+    shown, judgement = None, None
     if not interrupted:
         load_best(book.folder / runs.BEST, code.module, best)
         if len(samples.parts.test):
             results, shown = figures(code, samples.feed, samples.parts.test)
-    book.write("interrupted" if interrupted else "finished", results, epoch=loop.state.epoch, best_epoch=best)
-    page = reports.page(code, samples, loop.rows, results, shown, best, reason)
+        judgement = judged(code, samples, loop.rows, best, results)
+    status = "interrupted" if interrupted else "finished"
+    book.write(status, results, judgement, epoch=loop.state.epoch, best_epoch=best)
+    page = reports.page(code, samples, loop.rows, results, shown, judgement, best, reason)
     write_text(book.folder / runs.REPORT, page)
-    book.say(Finished(book.folder, loop.state.epoch, best, reason, results, seconds))
+    book.say(
+        Finished(book.folder, loop.state.epoch, best, reason, results, seconds, judgement.lines() if judgement else ())
+    )
     return Run.load(book.folder)
 
 
@@ -160,7 +166,7 @@ class _Book:
         self.began = time.monotonic()
 
     def say(self, event: Event) -> None:
-        line = reports.line(event)
+        line = log_line(event)
         if line:
             self.log(line)
         self.report(event)
@@ -170,11 +176,14 @@ class _Book:
         with open(self.folder / runs.LOG, "a", encoding="utf-8") as file:
             file.write(f"{stamp} {line}\n")
 
-    def write(self, status: str, results: dict[str, float], **progress: int) -> None:
+    def write(self, status: str, results: dict[str, float], judgement: Judged | None = None, **progress: int) -> None:
         """config.json as of now."""
-        write_json(self.folder / runs.CONFIG, self._config(status, results, progress))
+        verdict = {"verdict": judgement.to_json()} if judgement is not None else {}
+        write_json(self.folder / runs.CONFIG, self._config(status, results, progress, verdict))
 
-    def _config(self, status: str, results: dict[str, float], progress: dict[str, int]) -> dict[str, Any]:
+    def _config(
+        self, status: str, results: dict[str, float], progress: dict[str, int], verdict: dict[str, Any]
+    ) -> dict[str, Any]:
         code, samples = self.code, self.samples
         facts, parts = samples.facts, samples.parts
         return {
@@ -185,6 +194,7 @@ class _Book:
             "status": status,
             **progress,
             "results": {name: _number(value) for name, value in results.items()},
+            **verdict,
             "spec_sha256": hashlib.sha256(self.text.encode()).hexdigest(),
             "seed": code.program.seed,
             "settings": [list(each) for each in code.program.texts],

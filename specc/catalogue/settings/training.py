@@ -187,6 +187,20 @@ class Metrics(Setting):
     holds, many = "metric", True
 
 
+class Human(Setting):
+    """The error of people on this task, from which the verdict of a run measures bias.
+
+    The error of a figure that is better the larger it is (`accuracy`, `f1`, `dice`, `auc`, `r2` …) is 1 - the figure, so
+    people who are right in 99 of 100 cases are `human 0.01`; that of `mse`, `mae` and other distances is the figure
+    itself. It is that of the first metric, or of the loss where there is none.
+    """
+
+    name = "human"
+
+    error: NonNegative
+    """The error."""
+
+
 class Stop(Setting):
     """When to stop before the last epoch."""
 

@@ -110,7 +110,7 @@ class _Reader:
             "rates": self._each("rates", self._plain), "freeze": self._each("freeze", self._plain),
             "average": self._one("average"),
         }  # fmt: skip
-        init = self._each("init", self._plain)
+        init, human = self._each("init", self._plain), self._single("human")
         batch, epochs, seed = (self._single(name) for name in ("batch", "epochs", "seed"))
         for name in ("data", "loss"):
             if not any(each.name == name for each in self.settings):
@@ -123,7 +123,7 @@ class _Reader:
             network=self.model.name, phase=phase, span=section.span, **held,
             parts=(parts.train, parts.validation, parts.test) if parts else (None, None, None),
             split=split[-1][0] if split else None, folds=split[-1][1] if split else None,
-            init=init[-1].entry.initializer if init else None,
+            init=init[-1].entry.initializer if init else None, human=human.entry.error if human else None,
             batch=batch.entry.size, accumulate=batch.entry.accumulate, padding=batch.entry.pad,
             epochs=epochs.entry.count, seed=seed.entry.number, texts=tuple(self._texts()),
         )  # fmt: skip

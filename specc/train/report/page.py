@@ -1,15 +1,16 @@
-"""report.html, curves, answers, settings and the verdict on one page that needs nothing else; the lines of the log."""
+"""report.html: curves, verdict, answers and settings on one page that needs nothing else."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
-from specc.train import chart
-from specc.train.evaluate import Shown
-from specc.train.events import EpochDone, Event, Finished, Noted, Started, Took
+from specc.train.judge import Judged
+from specc.train.log import REASONS
 from specc.train.program import Code
+from specc.train.report import chart
 from specc.train.samples import Samples
+from specc.train.showing import Shown
 
 MOST_CLASSES = 40
 STYLE = """
@@ -28,11 +29,6 @@ code { font-size: 13px; overflow-wrap: anywhere; } .chosen { background: #fff3bf
 .confusion th { text-align: right; white-space: nowrap; } .confusion td { min-width: 1.6rem; }
 .table { overflow-x: auto; } .right { background: #d3f9d8; } .wrong { background: #ffe3e3; } .share { color: #57606a; }
 """
-REASONS = {
-    "epochs": "all epochs are done",
-    "early": "the watched figure no longer became better",
-    "interrupted": "it was interrupted and can be resumed",
-}
 
 
 def page(
@@ -41,6 +37,7 @@ def page(
     rows: Sequence[Mapping[str, float]],
     results: Mapping[str, float],
     shown: Shown | None,
+    judgement: Judged | None,
     best_epoch: int,
     reason: str,
 ) -> str:
@@ -48,40 +45,28 @@ def page(
     name = escape(code.model.name)
     return (
         f"<!doctype html>\n<html lang=en><meta charset=utf-8><title>{name}</title><style>{STYLE}</style>\n"
-        f"<h1>{name}</h1>\n<p class=verdict>{escape(_verdict(results, best_epoch, len(rows), reason))}</p>\n"
+        f"<h1>{name}</h1>\n<p class=verdict>{escape(_headline(results, best_epoch, len(rows), reason))}</p>\n"
+        f"{_judgement(judgement)}\n"
         f"<div class=figures>{_curves(rows, best_epoch)}</div>\n{_answers(shown, samples.facts.class_names)}\n"
         f"<h2>Settings</h2>\n{_table(code.program.texts)}\n<h2>Data</h2>\n{_table(_data(samples))}\n"
         f"<h2>Epochs</h2>\n{_epochs(rows, best_epoch)}\n</html>\n"
     )
 
 
-def line(event: Event) -> str:
-    """A line for the log; "" for what is not worth one."""
-    if isinstance(event, Took):
-        return f"weights: {event.sentence}"
-    if isinstance(event, Noted):
-        return f"data: {event.sentence}"
-    if isinstance(event, Started):
-        train, validation, test = event.parts
-        samples = f"{train} samples train, {validation} validate, {test} test"
-        done = f", continuing after epoch {event.done}" if event.done else ""
-        size = f"{event.parameters:,} parameters on {event.device}"
-        return f"{event.network}: {size}; {samples}; {event.epochs} epochs{done}"
-    if isinstance(event, EpochDone):
-        numbers = ", ".join(f"{name} {value:.4g}" for name, value in event.row.items() if name != "epoch")
-        return f"epoch {event.epoch}: {numbers}{' (best)' if event.best else ''}"
-    if isinstance(event, Finished):
-        numbers = ", ".join(f"{name} {value:.4g}" for name, value in event.test.items())
-        return f"ended: {REASONS[event.reason]}; {event.seconds:.1f} s; test: {numbers or 'not yet'}"
-    return ""
-
-
-def _verdict(results: Mapping[str, float], best_epoch: int, epochs: int, reason: str) -> str:
+def _headline(results: Mapping[str, float], best_epoch: int, epochs: int, reason: str) -> str:
     if not results:
         return f"After {epochs} epochs {REASONS[reason]}; nothing was measured on a test part."
     numbers = ", ".join(f"{name} {value:.4g}" for name, value in results.items() if name != "loss")
     figures = f"{numbers}, loss {results['loss']:.4g}" if numbers else f"loss {results['loss']:.4g}"
     return f"On the test part: {figures}; weights of epoch {best_epoch} of {epochs}; {REASONS[reason]}."
+
+
+def _judgement(judgement: Judged | None) -> str:
+    """The verdict, its errors, and what to try next."""
+    if judgement is None:
+        return ""
+    said = "".join(f"<li>{escape(each)}" for each in judgement.advice)
+    return f"<h2>Verdict</h2><p>{'; '.join(map(escape, judgement.lines()[:2]))}</p><ul>{said}</ul>"
 
 
 def _curves(rows: Sequence[Mapping[str, float]], best_epoch: int) -> str:
