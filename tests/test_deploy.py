@@ -231,7 +231,7 @@ def test_prepare_of_the_file_is_applied(tmp_path: Path) -> None:
     from specc.data.prepare import Affine, Prepared
 
     prepare = Prepared((Affine((2.0,), (1.0,)),), rank=1).to_json()
-    path = exported(DIGITS, tmp_path, prepare=prepare)
+    path = exported(DIGITS, tmp_path, prepare={"x": prepare})
     np.save(tmp_path / "x.npy", np.ones(4, np.float32))
     predictor = Predictor(path, "cpu")
     (found,) = predict_files(predictor, [tmp_path / "x.npy"])

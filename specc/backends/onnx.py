@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePath
-from typing import Any
+from typing import Any, Protocol
 
 from specc.backends import onnx_weights
-from specc.backends.onnx_graph import Builder, Node, StepGraph, Tensor, WeightUse
+from specc.backends.onnx_graph import Builder, Node, PartGraph, StepGraph, Tensor, WeightUse
 from specc.backends.onnx_proto import Constant, OnnxNode, TensorInfo
 from specc.backends.onnx_sizes import Sizes, UnknownSize
 from specc.backends.onnx_weights import WeightProblem, WeightSource
@@ -45,17 +45,27 @@ class OnnxModel:
     places: Mapping[int, str]
 
 
+class Preparation(Protocol):
+    """What stands between an input of the file, of the type `raw`, and that of the network."""
+
+    @property
+    def raw(self) -> TensorType: ...
+
+    def onnx(self, g: PartGraph, x: Tensor) -> Tensor: ...
+
+
 def lower(
     model: Model,
     *,
     weights: WeightSource | None,
     outputs: Sequence[str] | None = None,
     metadata: Mapping[str, str] | None = None,
+    prepare: Mapping[str, Preparation] | None = None,
 ) -> OnnxModel:
     """The graph of a model for inference: parts that only training needs, or that nothing needs, are left out.
 
     `outputs` names what to give instead of the network's outputs: outputs, labels, or paths of steps. Without
-    `weights` the graph is whole but cannot be written.
+    `weights` the graph is whole but cannot be written. `prepare` is built in before the inputs it names.
 
     Raises:
         SpecError: a step that ONNX cannot express, with its place, or an output that does not exist.
@@ -68,7 +78,7 @@ def lower(
     env: dict[ValueId, Tensor] = {}
     for port in model.inputs:
         if not port.training:
-            env[port.value] = builder.input(port.name, model.type(port.value))
+            env[port.value] = _input(builder, port, model.type(port.value), (prepare or {}).get(port.name))
     for port in ports:
         builder.reserve(port.name)
     sizes = Sizes(builder)
@@ -90,6 +100,22 @@ def _needed(model: Model, ports: Sequence[Port]) -> tuple[list[Step], set[ValueI
             wanted.update(step.inputs)
             found.append(step)
     return found[::-1], wanted
+
+
+def _input(builder: Builder, port: Port, type: TensorType, preparation: Preparation | None) -> Tensor:
+    """An input of the network: of the file too, or made from what the file takes under that name."""
+    if preparation is None:
+        found = builder.input(port.name, type)
+    else:
+        part = PartGraph(builder, f"prepare.{port.name}")
+        found = preparation.onnx(part, builder.input(port.name, preparation.raw))
+        if part.nodes:
+            builder.rename(found, builder.unique(f"{port.name}.prepared"))
+            found.titled = True
+        for node in part.nodes:
+            node.doc = f"prepare of the input {port.name}"
+    builder.measured.append(found)
+    return found
 
 
 def _lower_step(builder: Builder, sizes: Sizes, step: Step, env: dict[ValueId, Tensor], wanted: set[ValueId]) -> None:

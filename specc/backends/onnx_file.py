@@ -14,8 +14,8 @@ import specc
 from specc.backends import onnx_proto as proto
 from specc.backends.onnx import OnnxModel
 from specc.backends.onnx_graph import WeightUse
-from specc.backends.onnx_proto import TensorInfo
-from specc.backends.onnx_weights import CHUNK, Arrays, WeightProblem, length, locate
+from specc.backends.onnx_weights import CHUNK, WeightProblem, length, locate
+from specc.backends.weight_files import chunks_of
 
 LARGE: Final = 32 << 20
 LARGEST: Final = (1 << 31) - 1
@@ -24,6 +24,7 @@ _SMALLEST_ASIDE: Final = 1024
 WEIGHTS: Final = "specc.weights"
 SOURCES: Final = "specc.sources"
 SEAL: Final = "specc.seal"
+_ARRAYS: Final = {"float": "<f4", "int": "<i8", "bool": "?"}
 _MOST_SOURCES: Final = 1 << 20
 
 
@@ -174,14 +175,13 @@ class _Copying:
         self.hashes[use.info.name] = digest.hexdigest()
 
     def _pieces(self, use: WeightUse) -> Iterator[memoryview]:
-        source, name = self.model.source, use.info.name
+        source = self.model.source
         if source is None:
             raise WeightProblem("there are no weights to write", "give a run or --weights")
         if use.compute is None:
-            yield from source.chunks(self._keys[use.sources[""]], use.info.dtype)
+            yield from source.chunks(self._keys[use.sources[""]], use.info.dtype)  # type: ignore[arg-type]
             return
-        made = compute(use, lambda key: source.array(self._keys[key]), self._read)
-        yield from Arrays({name: made}).chunks(name, use.info.dtype)
+        yield from chunks_of(compute(use, lambda key: source.array(self._keys[key]), self._read))
 
 
 def compute(use: WeightUse, array: Callable[[str], Any], read: dict[str, None]) -> Any:
@@ -193,7 +193,9 @@ def compute(use: WeightUse, array: Callable[[str], Any], read: dict[str, None]) 
             read[key] = None
             return array(key)
 
-    made: Any = use.compute(Reading())
+    import numpy as np
+
+    made: Any = np.ascontiguousarray(use.compute(Reading()), _ARRAYS[use.info.dtype])
     if tuple(made.shape) != use.info.dims:
         raise WeightProblem(
             f"the computed weight {use.info.name} is {list(made.shape)} instead of {list(use.info.dims)}"
@@ -202,5 +204,4 @@ def compute(use: WeightUse, array: Callable[[str], Any], read: dict[str, None]) 
 
 
 def _bytes_of(use: WeightUse) -> int:
-    info: TensorInfo = use.info
-    return length(info.dtype, tuple(int(size) for size in info.dims))
+    return length(use.info.dtype, tuple(int(size) for size in use.info.dims))

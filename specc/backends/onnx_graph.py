@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Container, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from specc.backends.onnx_proto import Constant, OnnxNode, TensorInfo
-from specc.catalogue.op import Dtype, TensorType, WeightSpec
+from specc.backends.onnx_proto import Constant, Kind, OnnxNode, TensorInfo
+from specc.catalogue.op import TensorType, WeightSpec
 from specc.model.graph import Model, Step, ValueId
 from specc.sizes.dim import Size, text
 from specc.sizes.simplify import Simplifier
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from specc.catalogue.lowering import OnnxValue
 
 Types = TensorType | tuple[TensorType, ...] | None  # of all outputs of a node, or of each
-_FORMATS: dict[Dtype, str] = {"float": "f", "int": "q", "bool": "?"}
+_FORMATS = {"float": "f", "int": "q", "bool": "?", "double": "d"}
 
 
 @dataclass(slots=True, eq=False)
@@ -67,6 +67,11 @@ class WeightUse:
     compute: Any = None
 
 
+def typed(type: TensorType, kind: Kind) -> TensorType:
+    """The same tensor with an element type that networks do not have, such as the double inside of `prepare`."""
+    return replace(type, dtype=kind)  # type: ignore[arg-type]
+
+
 def _fresh(name: str, *taken: Container[str]) -> str:
     found, at = name, 0
     while any(found in each for each in taken):
@@ -77,11 +82,12 @@ def _fresh(name: str, *taken: Container[str]) -> str:
 
 @dataclass(slots=True, eq=False)
 class Builder:
-    """The graph under construction."""
+    """The graph under construction. `measured` are the network's inputs, whose axes tell the unknown sizes."""
 
     model: Model
     nodes: list[Node] = field(default_factory=list)
     inputs: list[Tensor] = field(default_factory=list)
+    measured: list[Tensor] = field(default_factory=list)
     weights: dict[str, WeightUse] = field(default_factory=dict)
     shared: dict[object, Any] = field(default_factory=dict)
     _tensors: dict[str, Tensor] = field(default_factory=dict)
@@ -123,14 +129,14 @@ class Builder:
             self.weights[found.name] = WeightUse(found.info(), sources, compute)
         return self._weights[name]
 
-    def constant(self, value: Any, dtype: Dtype) -> Tensor:
+    def constant(self, value: Any, dtype: Kind) -> Tensor:
         """A constant; equal ones are stored once."""
         dims, items = _flat(value)
         data = struct.pack(f"<{len(items)}{_FORMATS[dtype]}", *items)
         known = (dtype, dims, data)
         if known not in self._constants:
             name = self.unique(f"constant.{len(self._constants)}")
-            self._constants[known] = self._keep(Tensor(name, TensorType(dims, dtype, batched=False), "constant"))
+            self._constants[known] = self._keep(Tensor(name, typed(TensorType(dims, batched=False), dtype), "constant"))
         return self._constants[known]
 
     def constants(self) -> Iterator[tuple[Tensor, Constant]]:
@@ -180,6 +186,25 @@ class Builder:
         return tensor
 
 
+class PartGraph:
+    """A part of the graph that is no step of the network: its nodes are named after `path`."""
+
+    def __init__(self, builder: Builder, path: str) -> None:
+        self._builder = builder
+        self._path = path
+        self.nodes: list[Node] = []
+
+    def node(self, kind: str, *x: Tensor | str, type: TensorType, **attributes: Any) -> Tensor:
+        """Add a node with one output of that type."""
+        inputs = tuple(self._builder.find(each) for each in x)
+        made = self._builder.node(kind, f"{self._path}/{kind}", inputs, (type,), **attributes)
+        self.nodes.append(made)
+        return made.outputs[0]
+
+    def constant(self, value: Any, dtype: Kind = "float") -> Tensor:
+        return self._builder.constant(value, dtype)
+
+
 class StepGraph:
     """What an op is handed to add its nodes: the OnnxGraph of one step."""
 
@@ -223,7 +248,7 @@ class StepGraph:
         return one == other or Simplifier(self._builder.model.conditions)(one - other) == 0
 
     def constant(self, value: Any, dtype: str = "float") -> Tensor:
-        kinds: dict[str, Dtype] = {"float": "float", "int": "int", "bool": "bool"}
+        kinds: dict[str, Kind] = {"float": "float", "int": "int", "bool": "bool"}
         return self._builder.constant(value, kinds[dtype])
 
     def shape(self, *sizes: Size, batch: bool = True) -> Tensor:

@@ -8,14 +8,14 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import IO, Any, Final
+from typing import IO, Any, Final, Literal
 
-from specc.catalogue.op import Dtype
 from specc.catalogue.setting import OPSET
 
 IR_VERSION: Final = 10
-TYPES: Final[dict[str, int]] = {"float": 1, "int": 7, "bool": 9, "int32": 6}  # int32 only between nodes
-ITEM_BYTES: Final[dict[Dtype, int]] = {"float": 4, "int": 8, "bool": 1}
+Kind = Literal["float", "int", "bool", "int32", "uint8", "double"]  # those of networks, and what else a graph needs
+TYPES: Final[dict[Kind, int]] = {"float": 1, "uint8": 2, "int32": 6, "int": 7, "bool": 9, "double": 11}
+ITEM_BYTES: Final[dict[Kind, int]] = {"float": 4, "int": 8, "bool": 1}
 METADATA_FIELD: Final = 14
 
 _FLOAT, _INT, _STRING, _FLOATS, _INTS, _STRINGS = 1, 2, 3, 6, 7, 8
@@ -29,7 +29,7 @@ class TensorInfo:
     """A tensor's name, element type and dimensions; a dimension that is unknown has a name."""
 
     name: str
-    dtype: Dtype
+    dtype: Kind
     dims: tuple[int | str, ...]
 
 

@@ -43,7 +43,7 @@ class Sizes:
         return self._make("Concat", parts, name, len(wanted), axis=0)
 
     def _batch(self) -> Tensor:
-        for each in self._builder.inputs:
+        for each in self._builder.measured:
             if each.type.batched:
                 return self._dimension(each, 0, "size(batch)")
         raise UnknownSize("the batch, because no input has one")
@@ -85,7 +85,7 @@ class Sizes:
         known = self._known.get(f"size({name})")
         if known is not None:
             return known
-        axes = [(each, axis, size) for each in self._builder.inputs for axis, size in enumerate(each.type.shape)]
+        axes = [(each, axis, size) for each in self._builder.measured for axis, size in enumerate(each.type.shape)]
         for each, axis, size in axes:
             if str(size) == name:
                 return self._dimension(each, each.dim(axis), f"size({name})")

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from specc.backends.onnx_proto import ITEM_BYTES
+from specc.backends.onnx_proto import ITEM_BYTES, Kind
 from specc.backends.weight_files import CHUNK, Stored, WeightFile, WeightProblem, chunks_of, kind_of, widened
 from specc.backends.weight_keys import disagreements, match, report
 from specc.catalogue.op import Dtype
@@ -85,6 +85,6 @@ def locate(model: Model, source: WeightSource) -> dict[str, str]:
     return dict(match(model, source).places)
 
 
-def length(dtype: Dtype, shape: tuple[int, ...]) -> int:
+def length(dtype: Kind, shape: tuple[int, ...]) -> int:
     """How many bytes a tensor takes."""
     return math.prod(shape) * ITEM_BYTES[dtype]

@@ -24,17 +24,19 @@ _MOST_PIXELS = 2**28
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What the header of a picture says: height and width in pixels, and whether it is grey."""
+    """What the header of a picture says: height and width in pixels, whether it is grey, whether it has 16 bits."""
 
     height: int
     width: int
     grey: bool
+    deep: bool = False
 
 
 def look(path: Path) -> Look:
     """Read the header alone; raises DataProblem naming the file."""
     with opened(path) as picture:
-        return Look(picture.height, picture.width, picture.mode in _GREY or picture.mode.startswith("I;16"))
+        deep = picture.mode.startswith("I;16")
+        return Look(picture.height, picture.width, picture.mode in _GREY or deep, deep)
 
 
 def decode(path: Path, channels: int, size: tuple[int, int] | None = None) -> Array:

@@ -7,13 +7,14 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import specc
 from specc.backends import onnx_file
-from specc.catalogue.op import Dtype
-from specc.model.graph import Model
-from specc.sizes.conditions import All, Compare, Not, Predicate, both, nearest, symbols_in
+from specc.catalogue.op import Dtype, TensorType
+from specc.deploy.form import WHOLE, Form, inputs, insides
+from specc.model.graph import Model, Port
+from specc.sizes.conditions import All, Compare, Not, Predicate, admissible, both, nearest, symbols_in
 from specc.sizes.conditions import Any as AnyOf
 from specc.sizes.dim import Dim, Size, parse, text
 
@@ -49,10 +50,13 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """An input or an output: sizes without the batch. `makes` says what its numbers are, such as "probabilities"."""
+    """An input or an output: sizes without the batch. `makes` says what its numbers are, such as "probabilities".
+
+    The `dtype` is "uint8" for pixels from 0 to 255 that the file divides by 255 itself.
+    """
 
     name: str
-    dtype: Dtype
+    dtype: Dtype | Literal["uint8"]
     shape: tuple[Size, ...]
     makes: str = ""
 
@@ -62,7 +66,11 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """The metadata of an exported file, read."""
+    """The metadata of an exported file, read.
+
+    `prepare` holds the fitted steps of each input by its name; `prepared_in_graph` says that the file does them itself,
+    so that its inputs are the raw ones.
+    """
 
     network: str
     origin: Origin
@@ -73,11 +81,23 @@ class Description:
     conditions: tuple[str, ...]
     classes: tuple[str, ...]
     tolerance: float
-    prepare: Any
+    prepare: Mapping[str, Any]
+    prepared_in_graph: bool
     encoding: Any
     proof: Mapping[str, Any] | None
     weights: Mapping[str, str]
     sources: Mapping[str, Any]
+
+    def form(self, model: Model) -> Form:
+        """The form that the file has of its network; raises NotOurs for a preparation that cannot be built in."""
+        if not self.prepared_in_graph:
+            return Form(self.asked)
+        from specc.data.sources import DataProblem
+
+        try:
+            return Form(self.asked, insides(model, self.prepare, self.encoding))
+        except DataProblem as problem:
+            raise NotOurs(f"its preparation does not fit its network: {problem.message}", "export it again") from None
 
     def nearest(self, sizes: Mapping[str, int]) -> dict[str, tuple[int | None, int | None]]:
         """For each unknown size the nearest admissible ones below and above."""
@@ -88,7 +108,7 @@ def describe(
     model: Model,
     origin: Origin,
     *,
-    outputs: Sequence[str] | None = None,
+    form: Form = WHOLE,
     classes: Sequence[str] = (),
     tolerance: float = 1e-4,
     prepare: Mapping[str, Any] | None = None,
@@ -96,9 +116,10 @@ def describe(
 ) -> dict[str, str]:
     """The metadata to write into an exported file; it is `unproved` until a proof is put in its place.
 
-    `prepare` is what `Prepared.to_json` gives, `encoding` what a table's data set does; `outputs` are those asked for.
+    `prepare` is what `Prepared.to_json` gives for each input, `encoding` what a data set does to a file.
     """
-    admits = both([*(each.predicate for each in model.requirements), *model.facts])
+    admits = both([*(each.predicate for each in model.requirements), *model.facts, *form.rules])
+    conditions = [*model.conditions, *(admissible(form.rules) if form.rules else ())]
     values = {
         "network": model.name,
         "file": PurePath(origin.file).name,
@@ -108,19 +129,20 @@ def describe(
             "sizes": dict(origin.sizes),
             "imports": dict(origin.imports),
         },
-        "outputs.asked": None if outputs is None else list(outputs),
-        "inputs": [_side(model, port.name, port.value) for port in model.inputs if not port.training],
-        "outputs": [_side(model, port.name, port.value) for port in model.outputs if not port.training],
-        "sizes": [{"symbols": list(each.symbols), "text": each.text} for each in model.conditions],
+        "outputs.asked": None if form.outputs is None else list(form.outputs),
+        "inputs": [_side(model, port, form.takes(model, port)) for port in inputs(model)],
+        "outputs": [_side(model, port, model.type(port.value)) for port in model.outputs if not port.training],
+        "sizes": [{"symbols": list(each.symbols), "text": each.text} for each in conditions],
         "admits": _plain(admits),
         "classes": list(classes),
         "tolerance": tolerance,
-        "prepare": prepare,
+        "prepare": dict(prepare or {}),
+        "prepared_in_graph": bool(form.inside),
         "encoding": encoding,
     }
     found = {f"specc.{key}": json.dumps(value, ensure_ascii=False, sort_keys=True) for key, value in values.items()}
     found |= {VERSION: specc.__version__, SPEC: origin.text, "specc.spec.sha256": spec_hash(origin)}
-    found["specc.conditions"] = "; ".join(each.text for each in model.conditions)
+    found["specc.conditions"] = "; ".join(each.text for each in conditions)
     return found | {PROOF: UNPROVED}
 
 
@@ -173,7 +195,8 @@ def _read(said: Mapping[str, str], name: str) -> Description:
         tuple(each["text"] for each in value("sizes")),
         tuple(value("classes")),
         float(value("tolerance")),
-        value("prepare"),
+        _prepare(value("prepare"), value("inputs")),
+        json.loads(said.get("specc.prepared_in_graph", "false")),
         value("encoding"),
         None if said[PROOF] == UNPROVED else json.loads(said[PROOF]),
         json.loads(said[onnx_file.WEIGHTS]),
@@ -181,11 +204,18 @@ def _read(said: Mapping[str, str], name: str) -> Description:
     )
 
 
-def _side(model: Model, name: str, value: int) -> dict[str, Any]:
-    type, step = model.type(value), model.values[value].step
+def _prepare(kept: Any, sides: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """The fitted steps by input; files of the first version keep those of their only input without its name."""
+    if kept is None or "steps" not in kept:
+        return kept or {}
+    return {sides[0]["name"]: kept}
+
+
+def _side(model: Model, port: Port, type: TensorType) -> dict[str, Any]:
+    step = model.values[port.value].step
     makes = "" if step is None else model.steps[step].op.makes
     shape = [int(size) if isinstance(size, int) else text(size) for size in type.shape]
-    return {"name": name, "dtype": type.dtype, "shape": shape, "makes": makes}
+    return {"name": port.name, "dtype": type.dtype, "shape": shape, "makes": makes}
 
 
 def _read_side(each: Mapping[str, Any]) -> Side:

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from specc.backends.onnx import lower
 from specc.backends.onnx_file import put_metadata, write
 from specc.backends.onnx_weights import WeightSource, locate
 from specc.data.files import aside
 from specc.deploy.described import PROOF, Origin, describe
+from specc.deploy.form import WHOLE, Form
 from specc.model.graph import Model
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def export(
     weights: WeightSource,
     module: Any = None,
     prove: bool = True,
-    outputs: Sequence[str] | None = None,
+    form: Form = WHOLE,
     classes: Sequence[str] = (),
     tolerance: float = 1e-4,
     prepare: Mapping[str, Any] | None = None,
@@ -57,15 +57,13 @@ def export(
         FileProblem: the file cannot be written.
     """
     path = Path(path)
-    said = describe(
-        model, origin, outputs=outputs, classes=classes, tolerance=tolerance, prepare=prepare, encoding=encoding
-    )
-    graph = lower(model, weights=weights, outputs=outputs, metadata=said)
+    said = describe(model, origin, form=form, classes=classes, tolerance=tolerance, prepare=prepare, encoding=encoding)
+    graph = form.lower(model, weights, said)
     proof = None
     with aside(path) as temporary:
         written = write(graph, temporary, side_file=side_file)
         if prove:
-            proof = _prove(model, temporary, weights, module, tolerance)
+            proof = _prove(model, temporary, weights, module, tolerance, form)
             with_proof = temporary.with_name(temporary.name + ".proved")
             put_metadata(temporary, with_proof, _said(proof))
             os.replace(with_proof, temporary)
@@ -82,10 +80,10 @@ def _said(proof: Proof) -> dict[str, str]:
     return {PROOF: json.dumps(proof.to_json(), sort_keys=True)}
 
 
-def _prove(model: Model, path: Path, weights: WeightSource, module: Any, tolerance: float) -> Proof:
+def _prove(model: Model, path: Path, weights: WeightSource, module: Any, tolerance: float, form: Form) -> Proof:
     from specc.deploy.verify import module_of, prove
 
     if module is None:
         places = locate(model, weights)
         module = module_of(model, lambda key: weights.array(places[key]), set(places))
-    return prove(model, path, module, tolerance=tolerance)
+    return prove(model, path, module, tolerance=tolerance, form=form)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from specc.backends.onnx import lower
+from specc.deploy.form import Form
 from specc.model.graph import Model, Step, ValueId
 
 if TYPE_CHECKING:
@@ -25,30 +25,63 @@ class Place:
 
 
 def onnx_values(
-    model: Model, onnx_path: Path | str, inputs: Arrays, values: Iterable[ValueId]
+    model: Model, onnx_path: Path | str, inputs: Arrays, values: Iterable[ValueId], form: Form
 ) -> dict[ValueId, NDArray[Any]]:
-    """These tensors as the file computes them, from a copy in memory that gives them out; without those it has not."""
+    """These tensors as the file computes them, without those it has not."""
+    return exposed(model, onnx_path, values, form)(inputs)
+
+
+def exposed(
+    model: Model, onnx_path: Path | str, values: Iterable[ValueId], form: Form
+) -> Callable[[Arrays], dict[ValueId, NDArray[Any]]]:
+    """What gives these tensors for inputs: a copy of the file in memory, with the nodes that lead to them alone."""
     import onnx
     import onnxruntime
 
     path = Path(onnx_path)
     proto = onnx.load(str(path), load_external_data=False)
-    given = [each.name for each in proto.graph.output]
-    places = lower(model, weights=None, outputs=given).places
+    places = form.lower(model, None).places
     known = {each.name: each for each in (*proto.graph.value_info, *proto.graph.output)}
     wanted = {value: places[value] for value in values if places.get(value) in known}
-    proto.graph.output.extend(known[name] for name in dict.fromkeys(wanted.values()) if name not in given)
+    names = list(dict.fromkeys(wanted.values()))
+    if not names:
+        return lambda inputs: {}
+    _keep(proto.graph, [known[name] for name in names])
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     folder = str(path.absolute().parent)
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", folder)
     session = onnxruntime.InferenceSession(proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    names = list(dict.fromkeys(wanted.values()))
-    found = dict(zip(names, session.run(names, dict(inputs)), strict=True)) if names else {}
-    return {value: found[name] for value, name in wanted.items()}
+
+    def run(inputs: Arrays) -> dict[ValueId, NDArray[Any]]:
+        taken = {each.name for each in session.get_inputs()}
+        ready = {name: array for name, array in inputs.items() if name in taken}
+        found = dict(zip(names, session.run(names, ready), strict=True))
+        return {value: found[name] for value, name in wanted.items()}
+
+    return run
 
 
-def parting(model: Model, onnx_path: Path | str, module: Any, inputs: Arrays, tolerance: float) -> Place:
+def _keep(graph: Any, ends: Sequence[Any]) -> None:
+    """Leave what these outputs depend on."""
+    wanted = {each.name for each in ends}
+    kept = []
+    for node in reversed(graph.node):
+        if wanted.intersection(node.output):
+            wanted.update(node.input)
+            kept.append(node)
+    for part, left in (
+        (graph.node, kept[::-1]),
+        (graph.output, ends),
+        (graph.input, [each for each in graph.input if each.name in wanted]),
+        (graph.initializer, [each for each in graph.initializer if each.name in wanted]),
+    ):
+        copies = [type(each).FromString(each.SerializeToString()) for each in left]
+        del part[:]
+        part.extend(copies)
+
+
+def parting(model: Model, onnx_path: Path | str, module: Any, inputs: Arrays, tolerance: float, form: Form) -> Place:
     """The first step that differs.
 
     PyTorch shows what its modules give; of a step that runs no module of its own it is only known that it lies between
@@ -56,8 +89,8 @@ def parting(model: Model, onnx_path: Path | str, module: Any, inputs: Arrays, to
     """
     from specc.deploy.proof import relative_error
 
-    wanted = _torch_values(model, module, inputs)
-    got = onnx_values(model, onnx_path, inputs, [step.outputs[0] for step in model.steps])
+    wanted = _torch_values(model, module, form.prepared(inputs))
+    got = onnx_values(model, onnx_path, inputs, [step.outputs[0] for step in model.steps], form)
     agrees = {
         index: relative_error(got[model.steps[index].outputs[0]], array) <= tolerance
         for index, array in wanted.items()

@@ -96,13 +96,22 @@ def _samples(predictor: Predictor, path: Path) -> Iterator[tuple[str, dict[str, 
 
 
 def _picture(predictor: Predictor, side: Side, path: Path) -> Array:
-    """A picture as [channels, height, width] in 0..1, brought to the size that pictures were given in training."""
+    """A picture as [channels, height, width] in 0..1, or as pixels where the file takes those; in the size that
+    pictures were given in training."""
+    import numpy as np
+
     from specc.data.pictures import decode
 
     if len(side.shape) != 3 or side.shape[0] not in (1, 3):
         raise BadInput(f"`{side.name}` is {side.spelled()}, and a picture has 1 or 3 channels", "give a .npy file")
     size = (predictor.description.encoding or {}).get("size")
-    return decode(path, 1 if side.shape[0] == 1 else 3, None if size is None else (int(size[0]), int(size[1])))
+    found = decode(path, 1 if side.shape[0] == 1 else 3, None if size is None else (int(size[0]), int(size[1])))
+    if side.dtype != "uint8":
+        return found
+    pixels: Array = np.rint(found * 255)
+    if np.abs(found * 255 - pixels).max(initial=0) > 1e-3:
+        raise BadInput("the picture has 16 bits a pixel, the network was trained on 8", "save it with 8 bits a pixel")
+    return pixels.astype(np.uint8)
 
 
 def _rows(predictor: Predictor, side: Side, path: Path) -> Iterator[tuple[str, Array]]:
@@ -133,12 +142,13 @@ def _rows(predictor: Predictor, side: Side, path: Path) -> Iterator[tuple[str, A
 
 
 def _prepared(predictor: Predictor, side: Side, array: Array) -> Array:
-    """What training did to every sample before the network."""
-    if predictor.description.prepare is None or side.dtype != "float":
+    """What training did to every sample before the network, where the file does not do it itself."""
+    description = predictor.description
+    if description.prepared_in_graph or side.name not in description.prepare:
         return array
     from specc.data.prepare import Prepared
 
-    return Prepared.from_json(predictor.description.prepare).apply(array)
+    return Prepared.from_json(description.prepare[side.name]).apply(array)
 
 
 def _numbered(path: Path, side: Side, array: Array) -> Iterator[tuple[str, Array]]:

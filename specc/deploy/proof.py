@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from specc.catalogue.op import Dtype
-from specc.model.graph import Model, Port, Step, ValueId
+from specc.deploy.form import WHOLE, Form, symbols
+from specc.deploy.form import inputs as file_inputs
+from specc.model.graph import Model, Step, ValueId
 from specc.model.heads import maker
 from specc.sizes.conditions import examples
-from specc.sizes.dim import Dim, evaluate
+from specc.sizes.dim import evaluate
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,9 +39,13 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """That ONNX and PyTorch agree, and how it was found."""
+    """That ONNX and PyTorch agree, and how it was found.
+
+    `prepared` is the largest difference between the preparation in the file and that of training, 0 without one.
+    """
 
     runs: tuple[Run, ...]
+    prepared: float
     tolerance: float
     providers: tuple[str, ...]
     versions: Mapping[str, str]
@@ -53,6 +59,7 @@ class Proof:
         return {
             "runs": [{"sizes": dict(r.sizes), "batch": r.batch, "error": _rounded_up(r.error)} for r in self.runs],
             "error": _rounded_up(self.error),
+            "prepared": _rounded_up(self.prepared),
             "tolerance": self.tolerance,
             "providers": list(self.providers),
             "versions": dict(self.versions),
@@ -69,7 +76,7 @@ class Disproved(Exception):
         self.help = help
 
 
-def prove(model: Model, onnx_path: Path | str, module: Any, *, tolerance: float = 1e-4) -> Proof:
+def prove(model: Model, onnx_path: Path | str, module: Any, *, tolerance: float = 1e-4, form: Form = WHOLE) -> Proof:
     """Prove that the file equals the PyTorch module, which has the same weights and is in eval mode.
 
     The full checker of onnx runs first. Every output is compared, in shape, type and value, and once what goes into
@@ -79,17 +86,19 @@ def prove(model: Model, onnx_path: Path | str, module: Any, *, tolerance: float 
         Disproved: naming the first step at which they part, with its line in the spec.
     """
     check(onnx_path)
+    prepared = _prepared(model, onnx_path, form)
     session = open_session(onnx_path)
     found = []
-    for at, (sizes, batch) in enumerate(trials(model)):
-        inputs = random_inputs(model, sizes, batch, seed=at)
-        error, output = _difference(model, session, module, inputs, sizes, batch)
+    for at, (sizes, batch) in enumerate(trials(model, form)):
+        given = random_inputs(model, sizes, batch, at, form)
+        inputs = form.prepared(given)
+        error, output = _difference(model, session, module, given, inputs, sizes, batch)
         if at == 0:
-            error, output = max((error, output), _below_heads(model, onnx_path, module, inputs))
+            error, output = max((error, output), _below_heads(model, onnx_path, module, given, inputs, form))
         if not error <= tolerance:
-            _part(model, Path(onnx_path), module, inputs, tolerance, (sizes, batch, error, output))
+            _part(model, Path(onnx_path), module, given, tolerance, (sizes, batch, error, output), form)
         found.append(Run(sizes, batch, error))
-    return Proof(tuple(found), tolerance, tuple(session.get_providers()), _versions())
+    return Proof(tuple(found), prepared, tolerance, tuple(session.get_providers()), _versions())
 
 
 def check(onnx_path: Path | str) -> None:
@@ -114,15 +123,20 @@ def open_session(onnx_path: Path | str) -> Any:
         raise Disproved(f"onnxruntime refuses the file: {str(error).strip()}") from None
 
 
-def trials(model: Model) -> list[tuple[dict[str, int], int]]:
+def trials(model: Model, form: Form = WHOLE) -> list[tuple[dict[str, int], int]]:
     """Sizes and batches to try: every batch at least once, and three admissible sizes where sizes are unknown."""
-    symbols = sorted(
-        {name for port in ports(model) for size in model.type(port.value).shape for name in _symbols(size)}
+    unknown = sorted(
+        {
+            name
+            for port in file_inputs(model)
+            for size in (*model.type(port.value).shape, *form.takes(model, port).shape)
+            for name in symbols(size)
+        }
     )
-    if not symbols:
+    if not unknown:
         return [({}, batch) for batch in BATCHES]
-    predicates = [each.predicate for each in model.requirements]
-    found = examples(predicates, list(model.facts), count=_SIZES, largest=_LARGEST_SIZE, symbols=symbols)
+    predicates = [*(each.predicate for each in model.requirements), *form.rules]
+    found = examples(predicates, list(model.facts), count=_SIZES, largest=_LARGEST_SIZE, symbols=unknown)
     if not found:
         raise Disproved(
             f"no sizes up to {_LARGEST_SIZE} are known for which {model.name} is valid",
@@ -133,27 +147,26 @@ def trials(model: Model) -> list[tuple[dict[str, int], int]]:
     return [(sizes, BATCHES[at % len(BATCHES)]) for at, sizes in enumerate(found)]
 
 
-def ports(model: Model) -> list[Port]:
-    """The inputs of the exported file."""
-    return [port for port in model.inputs if not port.training]
+def random_inputs(model: Model, sizes: Mapping[str, int], batch: int, seed: int, form: Form = WHOLE) -> Arrays:
+    """Seeded inputs of these sizes: normal numbers, 0 and 1 for integers (which may be places), true and false.
 
-
-def random_inputs(model: Model, sizes: Mapping[str, int], batch: int, seed: int) -> Arrays:
-    """Seeded inputs of these sizes: normal numbers, 0 and 1 for integers (which may be places), true and false."""
+    Where the file prepares an input itself it is raw: pixels, or numbers that preparation brings near normal ones.
+    """
     import numpy as np
 
     random = np.random.default_rng(seed)
     places = min([2, *sizes.values()])
     found: Arrays = {}
-    for port in ports(model):
-        type = model.type(port.value)
+    for port in file_inputs(model):
+        type = form.takes(model, port)
         shape = [*([batch] if type.batched else []), *(evaluate(size, sizes) for size in type.shape)]
         made: dict[Dtype, Any] = {
             "float": lambda shape=shape: random.standard_normal(shape, dtype=np.float32),
             "int": lambda shape=shape: random.integers(0, places, shape, dtype=np.int64),
             "bool": lambda shape=shape: random.integers(0, 2, shape).astype(bool),
         }
-        found[port.name] = made[type.dtype]()
+        inside = form.inside.get(port.name)
+        found[port.name] = made[type.dtype]() if inside is None else inside.random(random, shape)
     return found
 
 
@@ -187,13 +200,13 @@ def relative_error(got: NDArray[Any], wanted: NDArray[Any]) -> float:
 
 # ------------------------------------------------------------------------------------------------------ comparing
 def _difference(
-    model: Model, session: Any, module: Any, inputs: Arrays, sizes: Mapping[str, int], batch: int
+    model: Model, session: Any, module: Any, given: Arrays, inputs: Arrays, sizes: Mapping[str, int], batch: int
 ) -> tuple[float, str]:
     """The largest relative error over all outputs, and the output that has it."""
     names = [each.name for each in session.get_outputs()]
     at = ", ".join([*(f"{name}={size}" for name, size in sizes.items()), f"batch {batch}"])
     with _refusals("onnxruntime", at):
-        got = dict(zip(names, session.run(names, inputs), strict=True))
+        got = dict(zip(names, session.run(names, given), strict=True))
     with _refusals("PyTorch", at):
         wanted = run_torch(model, module, inputs)
     known = {port.name: model.type(port.value) for port in model.outputs}
@@ -211,7 +224,19 @@ def _difference(
     return worst, where
 
 
-def _below_heads(model: Model, path: Path | str, module: Any, inputs: Arrays) -> tuple[float, str]:
+def _prepared(model: Model, path: Path | str, form: Form) -> float:
+    """The largest difference between the preparation in the file and that of training."""
+    from specc.deploy.preparation import TOLERANCE, difference
+
+    error, where = difference(model, path, form) if form.inside else (0.0, "")
+    if not error <= TOLERANCE:
+        raise Disproved(f"the file prepares {where} otherwise than training did, by {error:.2g} of what comes out")
+    return error
+
+
+def _below_heads(
+    model: Model, path: Path | str, module: Any, given: Arrays, inputs: Arrays, form: Form
+) -> tuple[float, str]:
     """The largest relative error of the tensors that go into the heads, such as a softmax, and what it is in."""
     from specc.deploy.parting import onnx_values
 
@@ -222,7 +247,7 @@ def _below_heads(model: Model, path: Path | str, module: Any, inputs: Arrays) ->
             heads[port.name] = step.inputs[0]
     if not heads:
         return 0.0, ""
-    got = onnx_values(model, path, inputs, heads.values())
+    got = onnx_values(model, path, given, heads.values(), form)
     wanted = run_torch(model, module.logits, inputs)
     errors = [
         (relative_error(got[value], wanted[name]), f"the logits of {name}")
@@ -239,6 +264,7 @@ def _part(
     inputs: Arrays,
     tolerance: float,
     failed: tuple[Mapping[str, int], int, float, str],
+    form: Form,
 ) -> None:
     """Find where they part and say so."""
     from specc.deploy.parting import parting
@@ -246,7 +272,7 @@ def _part(
     sizes, batch, error, output = failed
     at = ", ".join([*(f"{name}={size}" for name, size in sizes.items()), f"batch {batch}"])
     said = f"ONNX and PyTorch differ in `{output}` by {error:.2g} of its scale at {at} (allowed: {tolerance:g})"
-    place = parting(model, path, module, inputs, tolerance)
+    place = parting(model, path, module, inputs, tolerance, form)
     raise Disproved(f"{said}{place.says}", place.step)
 
 
@@ -265,10 +291,6 @@ def _rounded_up(error: float) -> float:
         return 0.0
     power = math.floor(math.log10(error))
     return float(f"{math.ceil(error / 10.0**power)}e{power}")
-
-
-def _symbols(size: Any) -> Sequence[str]:
-    return sorted(size.symbols) if isinstance(size, Dim) else ()
 
 
 def _versions() -> dict[str, str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from specc.deploy.described import Description, NotOurs, Side, read, unknowns
 from specc.sizes.conditions import examples, holds
-from specc.sizes.dim import Dim, evaluate, symbols, text
+from specc.sizes.dim import Dim, evaluate, symbol, symbols
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     Array = NDArray[Any]
 
 Device = Literal["auto", "cpu", "cuda"]
-TYPES: Final = {"float": "float32", "int": "int64", "bool": "bool"}
+TYPES: Final = {"float": "float32", "int": "int64", "bool": "bool", "uint8": "uint8"}
 _WARM_UP = 3
 
 
@@ -212,9 +212,11 @@ def _typed(side: Side, given: Any) -> Array:
     import numpy as np
 
     array = np.asarray(given)
-    kinds = {"float": "fiub", "int": "iu", "bool": "b"}[side.dtype]
+    kinds = {"float": "fiub", "int": "iu", "bool": "b", "uint8": "iu"}[side.dtype]
     if array.dtype.kind not in kinds:
         raise BadInput(f"`{side.name}` takes {TYPES[side.dtype]}, not {array.dtype}")
+    if side.dtype == "uint8" and array.size and not 0 <= array.min() <= array.max() <= 255:
+        raise BadInput(f"`{side.name}` takes pixels from 0 to 255, not from {array.min()} to {array.max()}")
     if array.ndim == len(side.shape):
         array = array[None]
     if array.ndim != len(side.shape) + 1:
@@ -225,8 +227,11 @@ def _typed(side: Side, given: Any) -> Array:
 def _bind(side: Side, shape: tuple[int, ...], sizes: dict[str, int]) -> None:
     """Read the unknown sizes off an input, and hold its other sizes against them."""
     for size, given in zip(side.shape, shape, strict=True):
-        if isinstance(size, Dim) and text(size) in symbols(size):
-            sizes.setdefault(text(size), given)
+        if isinstance(size, Dim) and len(names := symbols(size)) == 1:
+            (name,) = names
+            ahead = size - symbol(name)  # such as H - 4, where the file pads
+            if isinstance(ahead, int):
+                sizes.setdefault(name, given - ahead)
     for at, (size, given) in enumerate(zip(side.shape, shape, strict=True)):
         if not all(name in sizes for name in symbols(size)):
             continue
@@ -250,7 +255,6 @@ def _sizes(description: Description, given: Mapping[str, int]) -> dict[str, int]
     if not names or set(names) <= given.keys():
         return {name: given[name] for name in names}
     from specc.sizes.conditions import Compare
-    from specc.sizes.dim import symbol
 
     facts = [Compare(symbol(name), "==", size) for name, size in given.items() if name in names]
     found = examples([description.admits], facts, symbols=names)

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from specc.backends.onnx import OnnxModel, lower
+from specc.backends.onnx import OnnxModel
 from specc.backends.onnx_file import compute, metadata, skeleton
 from specc.compiler import compile_text
 from specc.deploy.described import PROOF, VERSION, Description, NotOurs, describe, read
+from specc.deploy.form import Form
 from specc.deploy.proof import Disproved, Proof, check, prove
 from specc.model.graph import Model, Step
 
@@ -92,8 +93,9 @@ def _claims(path: Path, said: Description, weights: Mapping[str, NDArray[Any]] |
     yield "the description is the one that was written, and its spec has the hash it states"
     model = _compiled(said)
     yield f"the spec compiles to {model.name}"
-    _compare_descriptions(path, said, model)
-    graph = lower(model, weights=None, outputs=said.asked)
+    form = said.form(model)
+    _compare_descriptions(path, said, model, form)
+    graph = form.lower(model, None)
     check(path)
     _compare_graphs(path, graph)
     yield f"the graph is the one that the spec gives: {len(graph.nodes)} nodes"
@@ -101,7 +103,7 @@ def _claims(path: Path, said: Description, weights: Mapping[str, NDArray[Any]] |
     arrays.compare(weights)
     yield f"the weights are those that were exported: {len(said.weights)} tensors"
     needed = {key for use in graph.weights if use.compute is None for key in use.sources.values()}
-    yield prove(model, path, module_of(model, arrays, needed), tolerance=said.tolerance)
+    yield prove(model, path, module_of(model, arrays, needed), tolerance=said.tolerance, form=form)
 
 
 def _compiled(said: Description) -> Model:
@@ -120,13 +122,13 @@ def _compiled(said: Description) -> Model:
     return found.model(said.network)
 
 
-def _compare_descriptions(path: Path, said: Description, model: Model) -> None:
+def _compare_descriptions(path: Path, said: Description, model: Model, form: Form) -> None:
     """What the file says of its inputs, outputs and sizes must follow from its spec."""
     given = metadata(path)
     wanted = describe(
         model,
         said.origin,
-        outputs=said.asked,
+        form=form,
         classes=said.classes,
         tolerance=said.tolerance,
         prepare=said.prepare,

@@ -86,10 +86,14 @@ class Program:
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """What an `export` section asks for. `outputs` are names, empty for all; `sizes` bind unknown sizes."""
+    """What an `export` section asks for. `outputs` are names, empty for all; `sizes` bind unknown sizes.
+
+    `prepare` says whether the file prepares its inputs itself.
+    """
 
     opset: int
     precision: str
     outputs: tuple[str, ...]
     sizes: Mapping[str, int]
+    prepare: bool = True
     span: Span | None = None

@@ -27,10 +27,9 @@ def opened(folder: Path, args: Namespace) -> tuple[Compilation, WeightFile, dict
     if not run.weights.is_file():
         raise Failure(2, f"{folder} has no weights yet", f"continue it: specc train --resume {folder}", "no-checkpoint")
     weights = common.weights(args.weights or str(run.weights))
-    prepared = [each.to_json() for each in run.prepared.values()]
     extra = {
         "classes": run.class_names,
-        "prepare": prepared[0] if len(prepared) == 1 else None,
+        "prepare": {name: each.to_json() for name, each in run.prepared.items()},
         "encoding": run.encoding,
     }
     return found, weights, extra

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from specc.catalogue.arguments import TEXT, Kind, Positive, choice, whole
+from specc.catalogue.arguments import TEXT, Kind, Positive, choice, optional, whole
 from specc.catalogue.setting import OPSET, Dotted, Setting
 
 
@@ -44,3 +44,17 @@ class Sizes(Setting):
     role = "export"
     name = "sizes"
     extra = Kind("a whole number from 1 on", whole(1))
+
+
+class PrepareInside(Setting):
+    """Whether the file does itself what `prepare` of the training section says, so that it takes raw inputs.
+
+    Pictures then come in as pixels from 0 to 255, of any size where `resize` or `crop` makes them fit.
+    """
+
+    role = "export"
+    name = "prepare"
+    default = "inside"
+
+    kind: optional(Annotated[str, choice("inside")])  # type: ignore[valid-type]
+    """`none`: the file takes what the network takes."""

@@ -6,5 +6,5 @@ LATER: dict[str, tuple[str, ...]] = {
     "train": ("steps", "precision", "postprocess", "sweep"),
     "loss": ("discriminative",),
     "metric": ("precision", "recall", "auc", "dice", "iou", "hausdorff", "assd"),
-    "export": ("prepare", "postprocess"),
+    "export": ("postprocess",),
 }

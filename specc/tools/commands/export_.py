@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from argparse import ArgumentParser, Namespace
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ from specc.backends.onnx_weights import WeightFile, WeightProblem
 from specc.backends.weight_keys import match
 from specc.compiler import Compilation, compile_text
 from specc.data.files import FileProblem
-from specc.deploy.described import Origin
+from specc.data.sources import DataProblem
+from specc.deploy.described import Origin, Side
 from specc.deploy.export import Exported, export
+from specc.deploy.form import Form, insides, sizes_of
 from specc.text.diagnostics import Bag, SpecError
 from specc.tools import common
 from specc.tools.cli import Failure
@@ -26,6 +29,9 @@ def arguments(parser: ArgumentParser) -> None:
         "--no-proof", action="store_true", help="write without proof (said in the file); needs no torch"
     )
     parser.add_argument("--precision", choices=("fp32",), default="fp32", help="only fp32 in this version")
+    parser.add_argument(
+        "--no-prepare", action="store_true", help="leave `prepare` out: the file takes what the network takes"
+    )
     side = parser.add_mutually_exclusive_group()
     side.add_argument("--single-file", action="store_true", help="weights inside the file, whatever their size")
     side.add_argument("--side-file", action="store_true", help="weights in a file beside it, whatever their size")
@@ -35,7 +41,7 @@ def arguments(parser: ArgumentParser) -> None:
 def run(args: Namespace) -> int:
     side = True if args.side_file else False if args.single_file else None
     found, weights, extra = _source(args)
-    found, outputs = _deployed(found, args)
+    found, form = _deployed(found, args, extra)
     origin = Origin(
         found.source.text, found.source.name, found.model().name, found.settings, found.sizes, found.imports
     )
@@ -46,7 +52,7 @@ def run(args: Namespace) -> int:
             args.output,
             weights=weights,
             prove=not args.no_proof,
-            outputs=outputs,
+            form=form,
             side_file=side,
             **extra,
         )
@@ -67,19 +73,20 @@ def run(args: Namespace) -> int:
         weights.close()
     for remark in match(found.model(), weights).remarks:
         print(f"note: {remark}", file=sys.stderr)
-    _say(written)
+    _say(written, form)
     return 0
 
 
-def _deployed(found: Compilation, args: Namespace) -> tuple[Compilation, tuple[str, ...] | None]:
-    """What the spec's `export` section asks for: sizes that are fixed, and which outputs."""
+def _deployed(found: Compilation, args: Namespace, extra: Mapping[str, Any]) -> tuple[Compilation, Form]:
+    """The network with the sizes that are fixed, and the form that the spec's `export` section and `args` ask for."""
     name = found.model().name
     deployment = found.deployments.get(name)
-    if deployment is None and (found.unit is None or not found.unit.sections):
-        return found, None  # a spec of networks alone has the defaults
-    if deployment is None:
+    if deployment is None and found.unit is not None and found.unit.sections:
         raise Failure(1, "the `export` section asks for what this version cannot do yet", "`specc check` says what")
-    sizes = {**deployment.sizes, **common.sizes(args)}
+    prepare = {} if args.no_prepare or (deployment and not deployment.prepare) else extra.get("prepare", {})
+    sizes = {**(deployment.sizes if deployment else {}), **common.sizes(args)}
+    if prepare:
+        sizes = {**sizes_of(found.model(), prepare), **sizes}
     if sizes != found.sizes:
         found = compile_text(
             found.source.text,
@@ -92,7 +99,11 @@ def _deployed(found: Compilation, args: Namespace) -> tuple[Compilation, tuple[s
         common.show(found.bag)
         if not found.ok:
             raise Failure(1)
-    return found, deployment.outputs or None
+    outputs = (deployment.outputs if deployment else ()) or None
+    try:
+        return found, Form(outputs, insides(found.model(), prepare, extra.get("encoding")))
+    except DataProblem as problem:
+        raise Failure(1, problem.message, problem.help) from None
 
 
 def _disproved(problem: Exception) -> None:
@@ -117,10 +128,14 @@ def _source(args: Namespace) -> tuple[Compilation, WeightFile, dict[str, Any]]:
     return found, common.weights(args.weights), {}
 
 
-def _say(written: Exported) -> None:
+def _say(written: Exported, form: Form) -> None:
     side = f" and {written.side.name}" if written.side else ""
     size = written.weights / 2**20
     print(f"wrote {written.path}{side} ({size:.1f} MiB of weights)", file=sys.stderr)
+    for name, inside in form.inside.items():
+        if inside.steps:
+            taken = Side(name, inside.raw.dtype, inside.raw.shape)
+            print(f"takes `{name}` {taken.dtype} {taken.spelled()}, raw: {inside.steps} in the file", file=sys.stderr)
     if written.proof is None:
         print("unproved: specc verify can prove it later", file=sys.stderr)
         return
