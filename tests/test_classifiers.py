@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from specc.compiler import compile_text
 from specc.data.project import open_spec
 from specc.train.evaluate import evaluate
-from specc.train.loop import read_rows
+from specc.train.rows import read_rows
 from specc.train.runs import Run
 from specc.train.samples import load, shuffled
 from specc.train.training import train

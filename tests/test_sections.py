@@ -187,7 +187,7 @@ def test_values_are_expressions_that_know_the_network_and_its_file():
         ("augment blur(3)", "unknown-setting", "blur"),
         ("split kfold(5), test=0.2", "setting-conflict", "0.2"),
         ("batch 32, bucket=2", "unsupported-setting", "2"),
-        ("precision bf16", "unsupported-setting", "precision"),
+        ("precision bf8", "unknown-name", "bf8"),
         ("prepare normalize(per=volume, mean=1, std=2)", "bad-argument", "volume"),
         ("prepare normalize(mean=1)", "bad-argument", "1"),
         ("prepare scale(from=[1, 1])", "bad-argument", "[1, 1]"),

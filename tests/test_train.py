@@ -24,12 +24,12 @@ from specc.train.checkpoint import State
 from specc.train.evaluate import evaluate
 from specc.train.events import EpochDone, Event, Finished, Started, Stepped
 from specc.train.interrupt import interruptible
-from specc.train.loop import read_rows
 from specc.train.metrics.classification import F1, Accuracy, Confusion, TopK
 from specc.train.metrics.meter import Reading
 from specc.train.metrics.regression import R2, AbsoluteError, SquaredError
 from specc.train.problem import TrainProblem
 from specc.train.program import build, device_of, write
+from specc.train.rows import read_rows
 from specc.train.runs import Run
 from specc.train.samples import cuts
 from specc.train.training import train
@@ -87,7 +87,8 @@ def test_a_run_leaves_all_that_belongs_into_its_folder(tmp_path: Path):
     rows = read_rows(run.folder / "metrics.csv")
     assert [row["epoch"] for row in rows] == [1, 2, 3]
     assert list(rows[0]) == [
-        "epoch", "rate", "train.loss", "validation.loss", "validation.accuracy", "validation.top3", "validation.f1"
+        "epoch", "rate", "train.loss", "train.accuracy", "train.top3", "train.f1",
+        "validation.loss", "validation.accuracy", "validation.top3", "validation.f1",
     ]  # fmt: skip
     assert run.status == "finished"
     assert set(run.results) == {"loss", "accuracy", "top3", "f1"}

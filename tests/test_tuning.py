@@ -14,9 +14,9 @@ from torch.nn import functional as F
 
 from specc.compiler import compile_text
 from specc.train import objective
-from specc.train.loop import read_rows
 from specc.train.problem import TrainProblem
 from specc.train.program import build, write
+from specc.train.rows import read_rows
 from specc.train.runs import Run
 from specc.train.samples import cuts, load, shuffled
 from specc.train.training import train

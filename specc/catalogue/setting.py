@@ -44,14 +44,16 @@ class Setting(Entry):
     """A documented name of a section.
 
     `holds` is the role of the values it takes by position (`optimizer` holds an "optimizer"), `many` whether more than
-    one, `default` what it is where the section says nothing, as text. `runs` names the implementation,
-    "specc.data.tables:Table", which only the floors that run it resolve.
+    one, `default` what it is where the section says nothing, as text. `rival` is the setting that says the same thing
+    in another way, of which a section has one. `runs` names the implementation, "specc.data.tables:Table", which only
+    the floors that run it resolve.
     """
 
     role: ClassVar[str] = "train"
     holds: ClassVar[str] = ""
     many: ClassVar[bool] = False
     default: ClassVar[str] = ""
+    rival: ClassVar[str] = ""
     runs: ClassVar[str] = ""
 
     def refusals(self) -> Iterable[Misfit]:

@@ -52,6 +52,8 @@ class Program:
 
     `split` is the setting that says more of the parts, `folds` what deals the samples into them instead of the shares.
     `padding` is what samples of other sizes are brought to the largest of their batch with, `human` the error of people.
+    `steps` is how many steps of the optimizer there are, 0 where `epochs` says how long it takes; with steps, `epochs`
+    is 0 until the samples are counted. `precision` is "" where the device decides.
     """
 
     network: str
@@ -81,6 +83,8 @@ class Program:
     freeze: tuple[Chosen, ...] = ()
     average: Chosen | None = None
     human: float | None = None
+    steps: int = 0
+    precision: str = ""
     texts: tuple[tuple[str, str], ...] = ()  # every setting as written, or its default
 
 

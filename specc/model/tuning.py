@@ -71,6 +71,11 @@ def _one_vector(model: Model, program: Program) -> Iterator[Diagnostic]:
         return
     message = f"`{optimizer.name}` takes all weights as one vector, so they have one learning rate"
     help = "take another optimizer, or leave it out"
+    if program.precision == "fp16":
+        fact = f"`{optimizer.name}` goes without `precision fp16`, which leaves out steps whose gradient is too large"
+        yield Diagnostic(
+            "setting-conflict", program.optimizer.span, fact, "take `precision bf16`, or another optimizer"
+        )
     for each in program.rates:
         yield Diagnostic("setting-conflict", each.span, message, help)
     for step in model.steps:
@@ -93,9 +98,12 @@ def _initials(model: Model) -> Iterator[Diagnostic]:
 
 def _watched(program: Program, chosen: Chosen) -> Iterator[Diagnostic]:
     """The figure that a rule looks at is a column of metrics.csv."""
-    labels = [each.label for each in program.measures if each.metric.entry.column]
-    labels = labels or [each.loss.entry.measures for each in program.terms if each.loss is not None]
-    known = ["train.loss", "validation.loss", *(f"validation.{each}" for each in labels if each)]
+    measures = {each.label: each.metric.entry.batchwise for each in program.measures if each.metric.entry.column}
+    losses = [each.loss.entry for each in program.terms if each.loss is not None]
+    labels = measures or {each.measures: True for each in losses if each.measures}
+    blends = any(each.entry.blends for each in program.augment)
+    known = ["train.loss", *(f"train.{label}" for label, often in labels.items() if often and not blends)]
+    known += ["validation.loss", *(f"validation.{label}" for label in labels)]
     if chosen.entry.on not in known:
         message = f"`{chosen.entry.on}` is no figure of this training"
         yield Diagnostic("unknown-column", chosen.place("on"), message, f"there are: {', '.join(known)}")

@@ -53,7 +53,9 @@ class Shown:
 
     def _started(self, event: Started) -> None:
         training, validation, test = event.parts
-        self._say(f"{event.network}: {event.parameters:,} parameters on {event.device}, run {event.folder}")
+        self._say(
+            f"{event.network}: {event.parameters:,} parameters on {event.device} in {event.how}, run {event.folder}"
+        )
         self._say(f"{training} samples to train, {validation} to validate, {test} to test")
         self._steps, self._epochs = event.steps, event.epochs
         if not sys.stderr.isatty():
@@ -61,9 +63,7 @@ class Shown:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         self._progress = Progress(*columns, console=self._console, transient=True)
         self._progress.start()
-        self._task = self._progress.add_task(
-            "training", total=event.epochs * event.steps, completed=event.done * event.steps
-        )
+        self._task = self._progress.add_task("training", total=event.batches, completed=event.done * event.steps)
 
     def _stepped(self, event: Stepped) -> None:
         if self._progress is not None and self._task is not None:

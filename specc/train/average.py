@@ -10,6 +10,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from specc.train.checkpoint import State
 from specc.train.groups import trained
+from specc.train.modes import begin, held_norms
 from specc.train.program import Code, mixed
 from specc.train.samples import Samples
 
@@ -63,7 +64,8 @@ class Means:
 
     def _statistics(self, state: State, samples: Samples) -> None:
         """Make the running averages of batch norms anew, those of the live weights do not go with the means."""
-        norms = [each for each in self.code.module.modules() if isinstance(each, _BatchNorm)]
+        held = held_norms(self.code, state.epoch)
+        norms = [each for each in self.code.module.modules() if isinstance(each, _BatchNorm) and each not in held]
         norms = [each for each in norms if each.track_running_stats and each.running_mean is not None]
         if not norms:
             return
@@ -72,7 +74,7 @@ class Means:
             each.reset_running_stats()
             each.momentum = None  # the mean of all batches alike
         torch.manual_seed(mixed(self.code.program.seed, "average", state.epoch))
-        self.code.module.train()
+        begin(self.code, state.epoch)
         with torch.no_grad():
             for inputs, _ in samples.feed.batches(samples.parts.train, self.code.program.batch):
                 self.code.outputs(inputs)

@@ -15,7 +15,7 @@ from specc.data.files import folder_aside, recover_folder, write_bytes
 from specc.train.problem import TrainProblem
 
 WEIGHTS, OPTIMIZER, STATE = "weights.safetensors", "optimizer.safetensors", "state.json"
-MEANS = "average.safetensors"
+MEANS, PASSING = "average.safetensors", "passing.safetensors"
 TENSOR = "tensor"  # says in the JSON which tensor stands there
 
 
@@ -25,7 +25,8 @@ class State:
     optimizer's steps; `total` and `seen` add up the loss of the epoch under way. `best` is the figure of the epoch
     `best_epoch` (from 1; 0 while there is none), `tie` its loss, and `waited` the epochs since then. `averaged` counts
     what went into the means of the weights; `plateau` is the best figure of a schedule that waits for one, `level` the
-    epochs since then, and `drops` how often the rate went down."""
+    epochs since then, and `drops` how often the rate went down. `scale` is what the loss is multiplied with in fp16,
+    and `growth` the steps since that changed."""
 
     epoch: int = 0
     step: int = 0
@@ -40,6 +41,8 @@ class State:
     plateau: float | None = None
     level: int = 0
     drops: int = 0
+    scale: float | None = None
+    growth: int = 0
 
 
 def tensors(module: torch.nn.Module) -> dict[str, torch.Tensor]:
@@ -58,10 +61,11 @@ def write(
     optimizer: torch.optim.Optimizer,
     state: State,
     means: Mapping[str, torch.Tensor] | None = None,
+    passing: Mapping[str, torch.Tensor] | None = None,
 ) -> None:
     """Replace `folder` by a checkpoint of now; a crash leaves the one before or this one.
 
-    `means` are the averages of weights by key.
+    `means` are the averages of weights by key, `passing` what an epoch under way has gathered of its metrics.
     """
     numbers: dict[str, Any] = {}
     held: dict[str, torch.Tensor] = {}
@@ -73,8 +77,10 @@ def write(
     with folder_aside(folder) as aside:
         (aside / WEIGHTS).write_bytes(save(tensors(module)))
         (aside / OPTIMIZER).write_bytes(save(held))
-        if means:
-            (aside / MEANS).write_bytes(save({key: each.to("cpu", copy=True) for key, each in means.items()}))
+        for name, more in ((MEANS, means), (PASSING, passing)):
+            if more:
+                copies = {key: each.to("cpu", copy=True).contiguous() for key, each in more.items()}
+                (aside / name).write_bytes(save(copies))
         text = json.dumps({"state": asdict(state), "optimizer": numbers}, indent=2, allow_nan=False)
         (aside / STATE).write_text(text + "\n", encoding="utf-8")
 
@@ -123,11 +129,39 @@ def read(
         for key, mean in (means or {}).items():
             mean.copy_(kept[key])
         optimizer.load_state_dict({"state": entries, "param_groups": optimizer.state_dict()["param_groups"]})
+        _lay_out(optimizer)
         return State(**saved["state"])
     except TrainProblem:
         raise
     except Exception as error:  # json, safetensors and torch each raise their own for a damaged file
         raise TrainProblem("damaged-checkpoint", f"the checkpoint in {folder} cannot be read: {error}") from error
+
+
+def _lay_out(optimizer: torch.optim.Optimizer) -> None:
+    """Give the tensors of an optimizer's state memory of their own, in the order of the weight they belong to. Those of
+    a file lie wherever its header ends, and kernels round differently at other addresses."""
+    for weight, entries in optimizer.state.items():
+        for name, value in entries.items():
+            entries[name] = _owned(value, weight)
+
+
+def _owned(value: Any, weight: torch.Tensor) -> Any:
+    if isinstance(value, torch.Tensor):
+        like = weight if value.shape == weight.shape else value
+        return torch.empty_like(like, dtype=value.dtype, device=value.device).copy_(value)
+    return [_owned(each, weight) for each in value] if isinstance(value, list) else value
+
+
+def place(folder: Path) -> str:
+    """Where training stood in a checkpoint, in words."""
+    saved = json.loads((folder / STATE).read_text(encoding="utf-8"))["state"]
+    return f"of epoch {saved['epoch']}, step {saved['updates']}" if saved["updates"] else "the first weights"
+
+
+def passing(folder: Path, device: torch.device) -> dict[str, torch.Tensor]:
+    """What the epoch under way had gathered of its metrics when a checkpoint was written."""
+    path = folder / PASSING
+    return {key: each.to(device, copy=True) for key, each in load_file(path).items()} if path.is_file() else {}
 
 
 def load_best(path: Path, module: torch.nn.Module, epoch: int) -> None:

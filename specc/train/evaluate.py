@@ -23,6 +23,7 @@ from specc.train.measure import measure
 from specc.train.problem import TrainProblem
 from specc.train.runs import Run
 from specc.train.samples import others
+from specc.train.speed import Speed
 
 
 def evaluate(run_folder: Path | str, data: Source | str | None = None, device: str = "auto") -> dict[str, float]:
@@ -59,7 +60,8 @@ def evaluate(run_folder: Path | str, data: Source | str | None = None, device: s
             indices = np.arange(len(feed), dtype=np.int64)
         counts = tuple(run.config["data"].get("class_counts", ()))
         sources = programs.write(model, program, feed.dataset.facts.target, counts=counts)
-        code = programs.build(model, program, sources, where)
+        speed = Speed(precision=run.config.get("speed", {}).get("precision", "fp32"))
+        code = programs.build(model, program, sources, where, speed)
         if not run.weights.is_file():
             raise TrainProblem(
                 "no-checkpoint", f"{run.folder} has no weights yet", f"continue it: --resume {run.folder}"

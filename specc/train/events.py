@@ -23,7 +23,8 @@ class Noted:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """`done` whole epochs of `epochs` lie behind it; `parts` are the samples that train, validate and test."""
+    """`done` whole epochs of `epochs` lie behind it; `parts` are the samples that train, validate and test. An epoch has
+    so many `steps`, all of training so many `batches`; `how` is the precision, and what else is done for speed."""
 
     network: str
     folder: Path
@@ -33,6 +34,8 @@ class Started:
     epochs: int
     done: int
     steps: int
+    batches: int
+    how: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ def line(event: Event) -> str:
         train, validation, test = event.parts
         samples = f"{train} samples train, {validation} validate, {test} test"
         done = f", continuing after epoch {event.done}" if event.done else ""
-        size = f"{event.parameters:,} parameters on {event.device}"
+        size = f"{event.parameters:,} parameters on {event.device} in {event.how}"
         return f"{event.network}: {size}; {samples}; {event.epochs} epochs{done}"
     if isinstance(event, EpochDone):
         numbers = ", ".join(f"{name} {value:.4g}" for name, value in event.row.items() if name != "epoch")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import time
 from collections.abc import Mapping
@@ -12,46 +10,53 @@ from pathlib import Path
 import torch
 
 from specc.data.files import write_text
-from specc.data.named import implementation
-from specc.model.program import Chosen, Program
 from specc.train import checkpoint
 from specc.train.average import Means
 from specc.train.checkpoint import State
+from specc.train.diagnosis import origin, sound
 from specc.train.events import EpochDone, Report, Stepped
-from specc.train.groups import frozen, trained
+from specc.train.length import batches, updates
 from specc.train.measure import measure
+from specc.train.modes import begin
 from specc.train.objective import begins
+from specc.train.passing import Passing
 from specc.train.problem import TrainProblem
-from specc.train.program import Code, Stop, mixed
-from specc.train.samples import Indices, Samples, cuts, shuffled
+from specc.train.program import Code, Stop
+from specc.train.rows import figure, read_rows, rows_text, watched
+from specc.train.samples import Samples
+from specc.train.step import Stepper, chunks
 
 SAVE_AFTER = 2.0  # seconds between checkpoints, so that short epochs do not wait for the disk
-VALIDATION = "validation."  # how the columns of that part begin
+SHARE = 50  # times as long as saving takes nothing is saved, where that is longer
+MOST_AGAIN = 300.0  # seconds since the last checkpoint up to which its steps are taken again to find a cause
 LOOK_AFTER = 20  # batches between looks at the loss where looking makes the device wait
 
 
 class Loop:
-    """A run under way. `run` goes on until an epoch count, a rule or a person says stop."""
+    """A run under way. `run` goes on until a count of epochs or steps, a rule or a person says stop."""
 
     def __init__(self, code: Code, samples: Samples, folder: Path, report: Report, stop: Stop) -> None:
         self.code, self.samples, self.folder = code, samples, folder
         self.report, self.stop = report, stop
-        self.optimizer: torch.optim.Optimizer = code.functions.optimizer(code.weights)
+        self.passing = Passing(code)
+        self.stepper = Stepper(code, self.passing)
         self.state = State()
         self.means = Means(code)
         self.rows: list[dict[str, float]] = []
         self.best: dict[str, torch.Tensor] | None = None
-        self.saved, self.rate = time.monotonic(), 0.0
-        self.device = next(iter(code.weights.values())).device
+        self.saved, self.pause = time.monotonic(), SAVE_AFTER
 
     @property
     def steps(self) -> int:
         """Batches in an epoch."""
-        return len(cuts(len(self.samples.parts.train), self.code.program.batch))
+        return batches(len(self.samples.parts.train), self.code.program)
 
     def resume(self) -> None:
         """Continue from `last/`; rows of metrics.csv past it are dropped."""
-        self.state = checkpoint.read(self.folder / "last", self.code.module, self.optimizer, self.means.tensors)
+        last, stepper = self.folder / "last", self.stepper
+        self.state = checkpoint.read(last, self.code.module, stepper.optimizer, self.means.tensors)
+        stepper.restored(self.state)
+        self.passing.restore(checkpoint.passing(last, stepper.device))
         self.rows = read_rows(self.folder / "metrics.csv")[: self.state.epoch]
 
     def run(self) -> str:
@@ -63,134 +68,90 @@ class Loop:
         while self.state.epoch < program.epochs:
             if self._has_waited():
                 return "early"
+            drops = self.state.drops
             if not self._epoch():
                 self.save()
                 return "interrupted"
             self._close_epoch()
-            if time.monotonic() - self.saved > SAVE_AFTER:
-                self.save()
+            if time.monotonic() - self.saved > self.pause or self.state.drops != drops:
+                self.save()  # after a drop too, so that the steps since a checkpoint depend on it alone
         return "early" if self._has_waited() and self.state.epoch < program.epochs else "epochs"
 
     def save(self) -> None:
         """Write the best weights, the rows and the checkpoint, in this order."""
+        began = time.monotonic()
         if self.best is not None:
             about = {"network": self.code.model.name, "epoch": str(self.state.best_epoch)}
             checkpoint.save_weights(self.folder / "best.safetensors", self.best, about)
             self.best = None
         write_text(self.folder / "metrics.csv", rows_text(self.rows))
-        checkpoint.write(self.folder / "last", self.code.module, self.optimizer, self.state, self.means.tensors)
+        self.stepper.noted(self.state)
+        passing = self.passing.state()
+        checkpoint.write(
+            self.folder / "last", self.code.module, self.stepper.optimizer, self.state, self.means.tensors, passing
+        )
         self.saved = time.monotonic()
+        self.pause = max(SAVE_AFTER, SHARE * (self.saved - began))
 
     # --------------------------------------------------------------------------------------------- one epoch
     def _epoch(self) -> bool:
         """The batches that are left of an epoch; False when it was stopped between two of them."""
         program, state = self.code.program, self.state
-        indices = shuffled(self.samples.parts, program.seed, state.epoch)
-        places = cuts(len(indices), program.batch)
-        self.code.module.train()
-        self._thaw()
-        sums = torch.zeros((), dtype=torch.float64, device=self.device)
-        looked = state.step
-        while state.step < len(places):
+        begin(self.code, state.epoch)
+        steps, looked, patience = self.steps, state.step, 1 if self.stepper.device.type == "cpu" else LOOK_AFTER
+        done = True
+        for number, count, made in chunks(self.samples, program, state):
+            if self._has_all_steps():
+                break
             if self.stop():
-                self._look(sums, looked)
-                return False
-            chunk = places[state.step : state.step + program.accumulate]
-            self._update([indices[start:end] for start, end in chunk], len(places), sums)
-            state.step += len(chunk)
-            state.seen += chunk[-1][1] - chunk[0][0]
-            if self.device.type == "cpu" or state.step - looked >= LOOK_AFTER or state.step == len(places):
-                self._look(sums, looked)
+                done = False
+                break
+            self.stepper.take(made, count, state, steps)
+            self.means.stepped(state)
+            state.step += number
+            state.seen += count
+            if state.step - looked >= patience or state.step == steps:
+                self._look()
                 looked = state.step
-                self.report(Stepped(state.epoch + 1, state.step, len(places), state.total / state.seen))
-        return True
+                self.report(Stepped(state.epoch + 1, state.step, steps, state.total / state.seen))
+        self._look()
+        if not sound(self.code):
+            raise self._lost("the weights became numbers that are not finite")
+        return done
 
-    def _look(self, sums: torch.Tensor, since: int) -> None:
-        """Add the loss of the last batches to the state; NaN and infinity end the run."""
-        found = float(sums)
-        sums.zero_()
-        if not math.isfinite(found):
-            place = (
-                f"batch {self.state.step}"
-                if self.state.step - since <= 1
-                else f"batches {since + 1} to {self.state.step}"
-            )
-            rate = self.rate
-            raise TrainProblem(
-                "loss-not-finite",
-                f"the loss became {found} in epoch {self.state.epoch + 1}, {place}, at a learning rate of {rate:g}",
-                "take a smaller learning rate, or add `clip norm(1)`; the last checkpoint is as it was before",
-            )
-        self.state.total += found
+    def _has_all_steps(self) -> bool:
+        return 0 < self.code.program.steps <= self.state.updates
 
-    def _update(self, parts: list[Indices], steps: int, sums: torch.Tensor) -> None:
-        """One step of the optimizer, from one batch or several added up."""
-        code, state = self.code, self.state
-        torch.manual_seed(mixed(code.program.seed, "step", state.updates))
-        self.rate = self._rate(state.epoch + state.step / steps)
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.rate * group.get("factor", 1.0)
-        if code.program.optimizer.entry.grouped:
-            self._backward(parts, sums)
-            self._clip()
-            self.optimizer.step()
-        else:
-            self._search(parts, sums)
-        state.updates += 1
-        self.means.stepped(state)
+    def _look(self) -> None:
+        """Add the losses of the last batches to the state; NaN and infinity end the run."""
+        taken = self.stepper.taken()
+        for at, (loss, count) in enumerate(taken, self.state.step - len(taken) + 1):
+            if not math.isfinite(loss):
+                raise self._lost(f"the loss became {loss} in epoch {self.state.epoch + 1}, batch {at}")
+            self.state.total += loss * count
+        if taken and self.stepper.starved:
+            raise self._lost("no gradient is a finite number in fp16")
 
-    def _backward(self, parts: list[Indices], sums: torch.Tensor) -> torch.Tensor:
-        """The gradients of some batches as those of one; what the optimizer makes small, and the loss added to `sums`."""
-        code = self.code
-        self.optimizer.zero_grad(set_to_none=True)
-        count = sum(len(each) for each in parts)
-        total = torch.zeros((), device=self.device)
-        for part in parts:
-            inputs, target = self.samples.batch(part, self.state.epoch)
-            loss = code.functions.loss(code.outputs(inputs), inputs, target)
-            whole = loss + code.functions.penalty(code.weights)
-            share = whole if len(parts) == 1 else whole * (len(part) / count)
-            share.backward()
-            total += share.detach()
-            sums += loss.detach().double() * len(target)
-        return total
-
-    def _search(self, parts: list[Indices], sums: torch.Tensor) -> None:
-        """A step of an optimizer that asks for the loss again and again; the first answer is that of the batch."""
-        seed, answers = mixed(self.code.program.seed, "step", self.state.updates), [sums]
-
-        def closure() -> float:
-            torch.manual_seed(seed)
-            return float(self._backward(parts, answers.pop() if answers else torch.zeros_like(sums)))
-
-        self.optimizer.step(closure)
-
-    def _rate(self, epoch: float) -> float:
-        schedule = self.code.program.schedule
-        if schedule[-1].entry.waits:
-            return float(self.code.functions.rate(epoch, self.state.drops))
-        return float(self.code.functions.rate(epoch))
-
-    def _thaw(self) -> None:
-        """Let those weights train that `freeze` no longer holds."""
-        program = self.code.program
-        if program.freeze:
-            held = frozen(self.code.model, program, self.state.epoch)
-            for each in trained(self.code.model, program):
-                self.code.weights[each.key].requires_grad_(each.key not in held)
-
-    def _clip(self) -> None:
-        clip = self.code.program.clip
-        if clip is None:
-            return
-        trained = [each for group in self.optimizer.param_groups for each in group["params"]]
-        implementation(clip.entry.runs)(trained, float(clip.entry.x))
+    def _lost(self, fact: str) -> TrainProblem:
+        """Why training cannot go on: where numbers are lost, as far as it can be found, and what is left."""
+        last, rate = self.folder / "last", self.stepper.rate
+        found = None
+        if time.monotonic() - self.saved < MOST_AGAIN:
+            found = origin(self.code, self.samples, last, self.state)
+        where = f"; the first number that is not finite is in {found.where}, in step {found.update}" if found else ""
+        kept = checkpoint.place(last)
+        return TrainProblem(
+            "loss-not-finite",
+            f"{fact}, at a learning rate of {rate:g}{where}; the last good checkpoint is {last}, {kept}",
+            "take a smaller learning rate, or add `clip norm(1)`",
+        )
 
     # ------------------------------------------------------------------------------------- the end of an epoch
     def _close_epoch(self) -> None:
         """Measure, note the row, and keep the weights if they are the best so far."""
         state, parts = self.state, self.samples.parts
-        row = {"epoch": float(state.epoch + 1), "rate": self.rate, "train.loss": state.total / state.seen}
+        row = {"epoch": float(state.epoch + 1), "rate": self.stepper.rate, "train.loss": state.total / state.seen}
+        row |= {f"train.{label}": value for label, value in self.passing.closed().items()}
         self.means.closed(state)
         with self.means.shown(state, self.samples):
             if len(parts.validation):
@@ -236,50 +197,3 @@ class Loop:
     def _has_waited(self) -> bool:
         stop = self.code.program.stop
         return stop is not None and self.state.waited >= stop.entry.patience
-
-
-def updates(count: int, program: Program) -> int:
-    """The steps of the optimizer in an epoch of so many samples."""
-    return -(-len(cuts(count, program.batch)) // program.accumulate)
-
-
-def watched(code: Code, validated: bool) -> tuple[str, bool]:
-    """The column that says which epoch was best, and whether more is better."""
-    if code.program.stop is not None:
-        return figure(code, code.program.stop, validated)
-    if not validated:
-        return "train.loss", False
-    return next(iter(_rising(code).items()), ("validation.loss", False))
-
-
-def figure(code: Code, chosen: Chosen, validated: bool) -> tuple[str, bool]:
-    """The column that a rule looks at, and whether more is better; raises TrainProblem where it will not be there."""
-    name = chosen.entry.on
-    if not validated and name.startswith(VALIDATION):
-        message = f"`{chosen.entry.name}` watches `{name}`, and there are no samples for validation"
-        help = f"write `{chosen.entry.name}(on=train.loss)`, or give validation a share"
-        raise TrainProblem("unknown-column", message, help)
-    return name, _rising(code).get(name, False)
-
-
-def _rising(code: Code) -> dict[str, bool]:
-    return {f"{VALIDATION}{each.label}": each.metric.entry.rises for each in code.measures}
-
-
-def rows_text(rows: list[dict[str, float]]) -> str:
-    """Rows as CSV; numbers as Python writes them, so that they are read back as they were."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    if rows:
-        writer.writerow(rows[0])
-    for row in rows:
-        writer.writerow([int(value) if name == "epoch" else repr(value) for name, value in row.items()])
-    return text.getvalue()
-
-
-def read_rows(path: Path) -> list[dict[str, float]]:
-    """The rows of a metrics.csv; none where there is no file."""
-    if not path.is_file():
-        return []
-    with open(path, encoding="utf-8", newline="") as file:
-        return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]

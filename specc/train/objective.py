@@ -223,7 +223,8 @@ def _rate(program: Program, steps: int) -> FunctionDef:
     base: Expression = value(float(program.optimizer.entry.lr))
     parameters = [Parameter("epoch")]
     docstring = "The learning rate; `epoch` counts from 0 and may be a fraction."
-    found = _schedule(program.schedule, base, Name("epoch"), 0, program.epochs, steps)
+    epochs = program.steps / steps if program.steps else program.epochs
+    found = _schedule(program.schedule, base, Name("epoch"), 0, epochs, steps)
     if program.schedule[-1].entry.waits:
         parameters.append(Parameter("drops", default=Literal(0)))
         docstring += " `drops` counts plateaus."
@@ -231,7 +232,7 @@ def _rate(program: Program, steps: int) -> FunctionDef:
 
 
 def _schedule(
-    parts: tuple[Chosen, ...], base: Expression, epoch: Expression, start: float, epochs: int, steps: int
+    parts: tuple[Chosen, ...], base: Expression, epoch: Expression, start: float, epochs: float, steps: int
 ) -> Expression:
     """The rate of a chain of schedules from `start` on; after one that ends, the rate stays."""
     first, *others = parts

@@ -28,13 +28,15 @@ from specc.train.groups import frozen, trained
 from specc.train.metrics.meter import Meter, meter, reading
 from specc.train.problem import TrainProblem
 from specc.train.samples import Samples, load
+from specc.train.speed import Forward, Speed
 
 WIDEST_EVALUATION = 256
 
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """What a program became: sources, and the objects they made. `weights` are the parameters by their keys."""
+    """What a program became: sources, and the objects they made. `weights` are the parameters by their keys, `forward`
+    is the module's `logits` as `speed` says it runs."""
 
     model: Model
     program: Program
@@ -44,10 +46,12 @@ class Code:
     functions: ModuleType
     weights: dict[str, nn.Parameter]
     measures: tuple[Measure, ...]
+    speed: Speed
+    forward: Forward
 
     def outputs(self, inputs: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """The logits by name of the output; in training mode the outputs of training are among them."""
-        found = self.module.logits(*(inputs[port.name] for port in self.model.inputs))  # type: ignore[operator]
+        found = self.forward(*(inputs[port.name] for port in self.model.inputs))
         if isinstance(found, dict):
             return found
         names = [name for name, port in outputs(self.model).items() if self.module.training or not port.training]
@@ -97,8 +101,11 @@ def write(
     return pytorch.write(model, header=header), objective.write(model, program, target, counts, steps)
 
 
-def build(model: Model, program: Program, sources: tuple[str, str], device: torch.device) -> Code:
+def build(
+    model: Model, program: Program, sources: tuple[str, str], device: torch.device, speed: Speed | None = None
+) -> Code:
     """The module with its first weights, all from the program's seed."""
+    speed = speed or Speed()
     functions = objective.load(sources[1])
     _known_sizes(model)
     torch.manual_seed(mixed(program.seed, "weights"))
@@ -114,7 +121,8 @@ def build(model: Model, program: Program, sources: tuple[str, str], device: torc
         message = f"`{model.name}` has no weights to train" + (" in its first epoch" if kept else "")
         raise TrainProblem("nothing-to-train", message)
     module.to(device)
-    return Code(model, program, *sources, module, functions, weights, _measures(model, program))
+    forward = speed.applied(module, device)
+    return Code(model, program, *sources, module, functions, weights, _measures(model, program), speed, forward)
 
 
 def _known_sizes(model: Model) -> None:
@@ -166,16 +174,16 @@ def device_of(wanted: str) -> torch.device:
 @contextmanager
 def reproducible(device: torch.device) -> Iterator[None]:
     """The same numbers every time, and the generators and switches of the caller as they were afterwards."""
-    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    before = torch.get_deterministic_debug_mode()
     fill = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
-        torch.use_deterministic_algorithms(True, warn_only=True)
+        torch.set_deterministic_debug_mode("warn")  # `use_deterministic_algorithms` would load the compiler
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
         try:
             yield
         finally:
-            torch.use_deterministic_algorithms(before[0], warn_only=before[1])
+            torch.set_deterministic_debug_mode(before)
             torch.utils.deterministic.fill_uninitialized_memory = fill  # type: ignore[attr-defined]
 
 

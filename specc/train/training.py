@@ -22,13 +22,15 @@ from specc.train.checkpoint import load_best
 from specc.train.counts import class_counts
 from specc.train.events import Event, Finished, Noted, Report, Started, Took, silent
 from specc.train.judge import Judged, judged
+from specc.train.length import counted, updates, whole
 from specc.train.log import line as log_line
-from specc.train.loop import Loop, updates
+from specc.train.loop import Loop
 from specc.train.problem import TrainProblem
 from specc.train.report import page as reports
 from specc.train.runs import Run
 from specc.train.samples import Samples
 from specc.train.showing import figures
+from specc.train.speed import Speed, Wishes, choose
 from specc.train.start import take_weights
 
 
@@ -47,6 +49,7 @@ def train(
     device: str = "auto",
     report: Report = silent,
     stop: programs.Stop = never,
+    wishes: Wishes | None = None,
 ) -> Run:
     """Train the chosen network of a compilation in a new folder `out_root/<network>/<n>`, or `resume` a run's own.
 
@@ -56,6 +59,7 @@ def train(
         device: auto, cpu or cuda.
         report: told of everything that happens (see `events`).
         stop: asked before each batch; when it says yes, a checkpoint is written and the run is "interrupted".
+        wishes: how the device is used, where specc is not to choose; a run that is resumed goes on as it began.
 
     Raises:
         TrainProblem: there is nothing to train, the data do not fit, the loss is no longer a number.
@@ -74,9 +78,15 @@ def train(
     with programs.reproducible(where):
         samples = programs.samples(model, plan, Path(project), where)
         text = old.spec if resume is not None else runs.self_contained(compilation, model)
-        counts, steps = class_counts(samples, plan), updates(len(samples.parts.train), plan)
+        number = len(samples.parts.train)
+        counts, steps = class_counts(samples, plan), updates(number, plan)
+        plan = counted(plan, steps)
         sources = programs.write(model, plan, samples.facts.target, _header(model, text), counts, steps)
-        code = programs.build(model, plan, sources, where)
+        if resume is not None:
+            speed = Speed.from_json(old.config.get("speed", {}))
+        else:
+            speed = choose(model, plan, where, number, wishes)
+        code = programs.build(model, plan, sources, where, speed)
         started = take_weights(code, Path(project)) if resume is None else ()
         folder = Path(resume) if resume is not None else next_run_folder(out_root, model.name)
         book = _Book(folder, code, samples, text, Path(project), str(where), report, counts)
@@ -101,8 +111,11 @@ def _run(book: _Book, code: programs.Code, samples: Samples, resumed: bool, stop
     parts = (len(samples.parts.train), len(samples.parts.validation), len(samples.parts.test))
     count = sum(each.numel() for each in code.module.parameters())
     book.say(
-        Started(code.model.name, folder, book.device, count, parts, code.program.epochs, loop.state.epoch, loop.steps)
-    )
+        Started(
+            code.model.name, folder, book.device, count, parts, code.program.epochs, loop.state.epoch, loop.steps,
+            whole(code.program, parts[0]), code.speed.words,
+        )
+    )  # fmt: skip
     try:
         if not resumed:
             loop.save()
@@ -197,6 +210,7 @@ class _Book:
             **verdict,
             "spec_sha256": hashlib.sha256(self.text.encode()).hexdigest(),
             "seed": code.program.seed,
+            "speed": code.speed.to_json(),
             "settings": [list(each) for each in code.program.texts],
             "measures": [each.label for each in code.measures],
             "prepare": {name: each.to_json() for name, each in samples.prepared.items()},

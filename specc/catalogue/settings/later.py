@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 LATER: dict[str, tuple[str, ...]] = {
-    "train": ("steps", "precision", "postprocess", "sweep"),
+    "train": ("postprocess", "sweep"),
     "loss": ("discriminative",),
     "metric": ("precision", "recall", "auc", "dice", "iou", "hausdorff", "assd"),
     "export": ("postprocess",),

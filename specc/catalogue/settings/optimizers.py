@@ -57,6 +57,7 @@ class Sgd(Optimizer):
             words["dampening"] = float(self.dampening)
         if self.nesterov:
             words["nesterov"] = True
+        words |= {"foreach": True} if self.momentum else {"fused": True}  # fused, all momenta must begin in one step
         return call("torch.optim.SGD", groups, **words)
 
 
@@ -76,7 +77,7 @@ class Adam(Optimizer):
     """Take the largest mean of squares so far (Reddi et al. 2018)."""
 
     def lower(self, groups: Expression) -> Expression:
-        return call("torch.optim.Adam", groups, **self._words())
+        return call("torch.optim.Adam", groups, **self._words(), fused=True)
 
     def _words(self) -> dict[str, Any]:
         betas = tuple(float(each) for each in self.betas)
@@ -102,7 +103,7 @@ class AdamW(Adam):
 
     def lower(self, groups: Expression) -> Expression:
         words = {} if self.decay == 0.01 else {"weight_decay": float(self.decay)}
-        return call("torch.optim.AdamW", groups, **self._words(), **words)
+        return call("torch.optim.AdamW", groups, **self._words(), **words, fused=True)
 
 
 class RmsProp(Optimizer):

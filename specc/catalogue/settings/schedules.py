@@ -108,7 +108,7 @@ class Polynomial(Schedule):
     """The rate at the end."""
 
     def lower(self, base: Expression, epoch: Expression, epochs: float) -> Expression:
-        left = binary("-", 1, binary("/", epoch, value(max(epochs, 1))))
+        left = binary("-", 1, binary("/", epoch, value(_length(epochs))))
         share = left if self.power == 1 else binary("**", left, self.power)
         if not self.to:
             return binary("*", base, share)
@@ -134,7 +134,7 @@ class Cosine(Schedule):
             yield Misfit("bad-argument", "`growth` needs restarts", "restarts=3", argument="growth")
 
     def lower(self, base: Expression, epoch: Expression, epochs: float) -> Expression:
-        epochs, count = max(epochs, 1), self.restarts + 1
+        epochs, count = _length(epochs), self.restarts + 1
         if count == 1:
             return self._wave(base, epoch, value(epochs))
         if self.growth == 1:
@@ -173,7 +173,7 @@ class OneCycle(Schedule):
     """What the rate is divided by at the end."""
 
     def lower(self, base: Expression, epoch: Expression, epochs: float) -> Expression:
-        length = max(epochs, 1)
+        length = _length(epochs)
         top = _short(self.up * length)
         rise = self._half(base, self.start, epoch, top)
         fall = self._half(base, self.end, binary("-", value(length), epoch), _short(length - top))
@@ -256,6 +256,11 @@ class Warmup(Schedule):
             return float(self.steps) / steps
         found: float = 5 if self.epochs is None else self.epochs
         return found
+
+
+def _length(epochs: float) -> float:
+    """What a schedule is stretched over: nothing is divided by a training of no epochs, or one that warm-up fills."""
+    return epochs if epochs > 0 else 1
 
 
 def _passed(epoch: Expression, marks: tuple[int, ...]) -> Expression:

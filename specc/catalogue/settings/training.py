@@ -151,9 +151,30 @@ class Epochs(Setting):
 
     name = "epochs"
     default = "10"
+    rival = "steps"
 
     count: Count
     """The number of times."""
+
+
+class Steps(Setting):
+    """How many steps the optimizer takes, in place of `epochs`; schedules end with the last of them."""
+
+    name = "steps"
+    rival = "epochs"
+
+    count: Positive
+    """The number of steps; a row of figures still follows every epoch, and the last step."""
+
+
+class TrainingPrecision(Setting):
+    """How numbers are kept while outputs are computed; weights, losses and steps of the optimizer are fp32 always."""
+
+    name = "precision"
+
+    kind: Annotated[str, choice("fp32", "bf16", "fp16")]
+    """`bf16` and `fp16` take half the memory, and less time where the device computes in them; `fp16` scales the loss so
+    that small gradients are not lost. Without this setting: bf16 on a GPU that computes in it, else fp32."""
 
 
 class Seed(Setting):

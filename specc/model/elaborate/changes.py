@@ -48,6 +48,7 @@ def edits(section: tree.Section, overrides: Mapping[str, str], bag: Bag) -> list
             continue
         head = key.partition(".")[0]
         at = [each for each in section.settings if each.name == head]
+        found += [Edit(each.span, "") for each in section.settings if each.name == _rival(head, section.kind)]
         try:
             if at:
                 found += [Edit(at[-1].span, _rewritten(at[-1], key, text)), *(Edit(each.span, "") for each in at[:-1])]
@@ -63,6 +64,7 @@ def edits(section: tree.Section, overrides: Mapping[str, str], bag: Bag) -> list
 
 def _apply(settings: list[tree.Setting], key: str, text: str, name: str, bag: Bag) -> None:
     head = key.partition(".")[0]
+    settings[:] = [each for each in settings if each.name != _rival(head)]
     at = [place for place, each in enumerate(settings) if each.name == head]
     try:
         line = _rewritten(settings[at[-1]] if at else None, key, text)
@@ -74,6 +76,12 @@ def _apply(settings: list[tree.Setting], key: str, text: str, name: str, bag: Ba
     first = at[0] if at else len(settings)
     settings[:] = [each for place, each in enumerate(settings) if place not in at]
     settings[first:first] = fresh
+
+
+def _rival(head: str, kind: str = "train") -> str | None:
+    """The setting in whose place this one is said."""
+    entry = registry.setting(head, kind)
+    return (entry.rival or None) if entry is not None else None
 
 
 def _rewritten(setting: tree.Setting | None, key: str, text: str, kind: str = "train") -> str:

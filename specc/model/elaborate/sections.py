@@ -112,6 +112,7 @@ class _Reader:
         }  # fmt: skip
         init, human = self._each("init", self._plain), self._single("human")
         batch, epochs, seed = (self._single(name) for name in ("batch", "epochs", "seed"))
+        steps, precision = (self._single(name) for name in ("steps", "precision"))
         for name in ("data", "loss"):
             if not any(each.name == name for each in self.settings):
                 help = "data digits" if name == "data" else "loss cross_entropy"
@@ -125,17 +126,21 @@ class _Reader:
             split=split[-1][0] if split else None, folds=split[-1][1] if split else None,
             init=init[-1].entry.initializer if init else None, human=human.entry.error if human else None,
             batch=batch.entry.size, accumulate=batch.entry.accumulate, padding=batch.entry.pad,
-            epochs=epochs.entry.count, seed=seed.entry.number, texts=tuple(self._texts()),
+            epochs=0 if steps else epochs.entry.count, steps=steps.entry.count if steps else 0,
+            precision=precision.entry.kind if precision else "", seed=seed.entry.number, texts=tuple(self._texts()),
         )  # fmt: skip
 
     def _names(self, role: str) -> None:
-        """Refuse settings that do not exist, and single ones that are said twice."""
+        """Refuse settings that do not exist, single ones that are said twice, and two that say the same thing."""
         seen: dict[str, Span] = {}
         for each in self.settings:
             try:
                 kind = find(each.name, role, each.name_span)
                 if each.name in seen and not (kind.many or kind.rest or kind.extra or each.name in ("loss", "weights")):
                     raise problem("repeated-setting", each.name_span, f"`{each.name}` is said twice")
+                if kind.rival in seen:
+                    message = f"`{each.name}` and `{kind.rival}` say the same thing in two ways"
+                    raise problem("setting-conflict", each.name_span, message, "leave one of them out")
                 seen.setdefault(each.name, each.name_span)
             except SpecError as error:
                 self.bag.add(error.diagnostic)
@@ -294,7 +299,7 @@ class _Reader:
         said = {each.name for each in self.settings}
         for name in registry.setting_names("train"):
             kind = registry.setting(name, "train")
-            if name not in said and kind is not None and kind.default:
+            if name not in said and kind is not None and kind.default and kind.rival not in said:
                 yield name, kind.default
         for each in self.settings:
             yield each.name, ", ".join(argument.span.text for argument in each.arguments)

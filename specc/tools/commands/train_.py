@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import sys
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, BooleanOptionalAction, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from specc.train.runs import Run
 
 
+SPEED = {"compile": "run the network through torch.compile", "channels-last": "channels last in memory"}
+
+
 def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", nargs="?", help="the spec (not with --resume)")
     parser.add_argument("--resume", metavar="RUN", help="continue a run in its own folder")
@@ -26,6 +29,9 @@ def arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--out", metavar="DIR", default="runs", help="where run folders go (default: runs)")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.add_argument("--precision", choices=("fp32", "bf16", "fp16"), help="the same as --set precision=…")
+    for name, what in SPEED.items():
+        parser.add_argument(f"--{name}", action=BooleanOptionalAction, default=None, help=f"{what}, or not")
     common.python_option(parser)
     common.spec_options(parser)
 
@@ -40,10 +46,12 @@ def run(args: Namespace) -> int:
 def _allowed(args: Namespace) -> int:
     if (args.file is None) == (args.resume is None):
         raise Failure(2, "give a spec to train, or --resume RUN")
-    if args.resume is not None and (args.settings or args.size or args.network or args.phase or args.folds):
-        raise Failure(
-            2, "a run is continued as it was begun", "--set, --size, --network, --train and --folds go with a spec"
-        )
+    if args.precision is not None:
+        args.settings.append(f"precision={args.precision}")
+    chosen = (args.settings, args.size, args.network, args.phase, args.folds)
+    if args.resume is not None and (any(chosen) or args.compile is not None or args.channels_last is not None):
+        help = "--set, --size, --network, --train, --folds, --precision, --compile, --channels-last go with a spec"
+        raise Failure(2, "a run is continued as it was begun", help)
     if args.resume is not None:
         return _ended([_run(args, None, Path.cwd())])
     compilation, project = common.compiled(args.file, args), project_folder(args.file)
@@ -81,13 +89,14 @@ def _run(args: Namespace, compilation: Compilation | None, project: Path) -> Run
     from specc.tools.progress import Shown
     from specc.train.interrupt import interruptible
     from specc.train.problem import TrainProblem
+    from specc.train.speed import Wishes
     from specc.train.training import train
 
     with Shown() as shown, interruptible() as stop:
         try:
             return train(
                 compilation, out_root=args.out, project=project, resume=args.resume, phase=args.phase, device=args.device,
-                report=shown.report, stop=stop,
+                report=shown.report, stop=stop, wishes=Wishes(args.compile, args.channels_last),
             )  # fmt: skip
         except (TrainProblem, FileProblem, DataProblem) as problem:
             shown.close()
