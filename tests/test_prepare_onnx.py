@@ -187,7 +187,7 @@ def test_from_pictures_to_a_file_that_takes_pixels(
         in capsys.readouterr().err
     )
     assert main(["export", "runs/Tones/1", "-o", "bare.onnx", "--no-prepare"]) == 0
-    assert main(["verify", "tones.onnx"]) == 0
+    assert main(["verify", "tones.onnx", "--weights", "runs/Tones/1"]) == 0
     picture = tmp_path / "pictures" / "dark" / "4.png"
     (raw,), (bare,) = (predict_files(Predictor(each, "cpu"), [picture]) for each in ("tones.onnx", "bare.onnx"))
     assert read("bare.onnx").inputs[0].dtype == "float"

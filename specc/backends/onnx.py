@@ -13,6 +13,7 @@ from pathlib import PurePath
 from typing import Any, Protocol
 
 from specc.backends import onnx_weights
+from specc.backends.onnx_fold import fold
 from specc.backends.onnx_graph import Builder, Node, PartGraph, StepGraph, Tensor, WeightUse
 from specc.backends.onnx_proto import Constant, OnnxNode, TensorInfo
 from specc.backends.onnx_sizes import Sizes, UnknownSize
@@ -61,11 +62,13 @@ def lower(
     outputs: Sequence[str] | None = None,
     metadata: Mapping[str, str] | None = None,
     prepare: Mapping[str, Preparation] | None = None,
+    folded: bool = False,
 ) -> OnnxModel:
     """The graph of a model for inference: parts that only training needs, or that nothing needs, are left out.
 
     `outputs` names what to give instead of the network's outputs: outputs, labels, or paths of steps. Without
     `weights` the graph is whole but cannot be written. `prepare` is built in before the inputs it names.
+    `folded` puts batch normalisations into the layers before them.
 
     Raises:
         SpecError: a step that ONNX cannot express, with its place, or an output that does not exist.
@@ -87,6 +90,8 @@ def lower(
         _lower_step(builder, sizes, step, env, wanted)
     ends = _ends(builder, ports, env)
     nodes = _alive(builder, ends)
+    if folded:
+        nodes = fold(builder, nodes, ends)
     return _frozen(builder, nodes, ends, env, model, weights, metadata or {})
 
 
@@ -288,9 +293,14 @@ def _frozen(
 
 
 def _order(model: Model) -> Callable[[WeightUse], tuple[int, str]]:
-    """Weights stand in the order of the state-dict, those that are computed last."""
+    """Weights stand in the order of the state-dict, folded ones in their places, others that are computed last."""
     places = {weight.key: at for at, weight in enumerate(model.weights)}
-    return lambda use: (places.get(use.info.name, len(places)), use.info.name)
+
+    def place(use: WeightUse) -> tuple[int, str]:
+        key = use.sources["kernel"] if use.gives else use.info.name
+        return places.get(key, len(places)), use.info.name
+
+    return place
 
 
 __all__ = ["OnnxModel", "WeightProblem", "lower"]

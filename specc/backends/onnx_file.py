@@ -181,7 +181,7 @@ class _Copying:
         if use.compute is None:
             yield from source.chunks(self._keys[use.sources[""]], use.info.dtype)  # type: ignore[arg-type]
             return
-        yield from chunks_of(compute(use, lambda key: source.array(self._keys[key]), self._read))
+        yield from chunks_of(compute(use, lambda key: source.array(self._keys[key]), {} if use.gives else self._read))
 
 
 def compute(use: WeightUse, array: Callable[[str], Any], read: dict[str, None]) -> Any:

@@ -59,12 +59,14 @@ class Node:
 class WeightUse:
     """A weight that the graph holds: a tensor of the state-dict, or one computed from some of them.
 
-    `sources` are the names by which `compute` knows them, with their keys in the state-dict.
+    `sources` are the names by which `compute` knows them, with their keys in the state-dict. `gives` says for some keys
+    how a tensor that does the same is had back from the stored one.
     """
 
     info: TensorInfo
     sources: Mapping[str, str]
     compute: Any = None
+    gives: Mapping[str, Any] = field(default_factory=dict)
 
 
 def typed(type: TensorType, kind: Kind) -> TensorType:
@@ -121,12 +123,19 @@ class Builder:
             self.weights[key] = WeightUse(self._weights[key].info(), {"": key})
         return self._weights[key]
 
-    def computed(self, name: str, spec: WeightSpec, sources: Mapping[str, str], compute: Any) -> Tensor:
+    def computed(
+        self,
+        name: str,
+        spec: WeightSpec,
+        sources: Mapping[str, str],
+        compute: Any,
+        gives: Mapping[str, Any] | None = None,
+    ) -> Tensor:
         """An initialiser that is worked out from entries of the state-dict when the file is written."""
         if name not in self._weights:
             self._weights[name] = self._initialiser(self.unique(name), spec)
             found = self._weights[name]
-            self.weights[found.name] = WeightUse(found.info(), sources, compute)
+            self.weights[found.name] = WeightUse(found.info(), sources, compute, gives or {})
         return self._weights[name]
 
     def constant(self, value: Any, dtype: Kind) -> Tensor:

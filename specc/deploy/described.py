@@ -69,7 +69,7 @@ class Description:
     """The metadata of an exported file, read.
 
     `prepare` holds the fitted steps of each input by its name; `prepared_in_graph` says that the file does them itself,
-    so that its inputs are the raw ones.
+    so that its inputs are the raw ones. `folded`: batch normalisations are folded into the layers before them.
     """
 
     network: str
@@ -83,6 +83,7 @@ class Description:
     tolerance: float
     prepare: Mapping[str, Any]
     prepared_in_graph: bool
+    folded: bool
     encoding: Any
     proof: Mapping[str, Any] | None
     weights: Mapping[str, str]
@@ -91,11 +92,11 @@ class Description:
     def form(self, model: Model) -> Form:
         """The form that the file has of its network; raises NotOurs for a preparation that cannot be built in."""
         if not self.prepared_in_graph:
-            return Form(self.asked)
+            return Form(self.asked, folded=self.folded)
         from specc.data.sources import DataProblem
 
         try:
-            return Form(self.asked, insides(model, self.prepare, self.encoding))
+            return Form(self.asked, insides(model, self.prepare, self.encoding), self.folded)
         except DataProblem as problem:
             raise NotOurs(f"its preparation does not fit its network: {problem.message}", "export it again") from None
 
@@ -138,6 +139,7 @@ def describe(
         "tolerance": tolerance,
         "prepare": dict(prepare or {}),
         "prepared_in_graph": bool(form.inside),
+        "folded": form.folded,
         "encoding": encoding,
     }
     found = {f"specc.{key}": json.dumps(value, ensure_ascii=False, sort_keys=True) for key, value in values.items()}
@@ -197,6 +199,7 @@ def _read(said: Mapping[str, str], name: str) -> Description:
         float(value("tolerance")),
         _prepare(value("prepare"), value("inputs")),
         json.loads(said.get("specc.prepared_in_graph", "false")),
+        json.loads(said.get("specc.folded", "false")),
         value("encoding"),
         None if said[PROOF] == UNPROVED else json.loads(said[PROOF]),
         json.loads(said[onnx_file.WEIGHTS]),

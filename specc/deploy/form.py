@@ -19,14 +19,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """`outputs` are those asked for, None for all; `inside` is what is done to inputs before the network."""
+    """`outputs` are those asked for, None for all; `inside` is what is done to inputs before the network.
+
+    `folded` says that batch normalisations are folded into the layers before them.
+    """
 
     outputs: tuple[str, ...] | None = None
     inside: Mapping[str, Inside] = field(default_factory=dict)
+    folded: bool = True
 
     def lower(self, model: Model, weights: WeightSource | None, metadata: Mapping[str, str] | None = None) -> OnnxModel:
         """The graph of the file."""
-        return lower(model, weights=weights, outputs=self.outputs, metadata=metadata, prepare=self.inside)
+        return lower(
+            model,
+            weights=weights,
+            outputs=self.outputs,
+            metadata=metadata,
+            prepare=self.inside,
+            folded=self.folded,
+        )
 
     def takes(self, model: Model, port: Port) -> TensorType:
         """The type of an input of the file."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from specc.backends.onnx import OnnxModel
 from specc.backends.onnx_file import compute, metadata, skeleton
+from specc.backends.onnx_graph import WeightUse
 from specc.compiler import compile_text
 from specc.deploy.described import PROOF, VERSION, Description, NotOurs, describe, read
 from specc.deploy.form import Form
@@ -178,6 +179,7 @@ class _Stored:
             ) from None
         self._tensors = {each.name: each for each in proto.graph.initializer}
         self._owners = {weight.key: weight.tied or weight.key for weight in graph.model.weights}
+        self._folded = {key: (use.info.name, undo) for use in graph.weights for key, undo in use.gives.items()}
 
     def __call__(self, key: str) -> NDArray[Any]:
         import numpy as np
@@ -187,6 +189,10 @@ class _Stored:
         if kept is not None:
             flat = np.frombuffer(base64.b64decode(kept["data"]), dtype=np.float32)
             return flat.reshape(kept["shape"])
+        if key in self._folded:
+            name, undo = self._folded[key]
+            array: NDArray[Any] = undo(self._array(name))
+            return array
         return onnx.numpy_helper.to_array(self._tensors[self._owners[key]])
 
     def compare(self, weights: Mapping[str, NDArray[Any]] | None) -> None:
@@ -198,13 +204,32 @@ class _Stored:
             tensor = self._tensors.get(name)
             if tensor is None or hashlib.sha256(tensor.raw_data).hexdigest() != self._said.weights.get(name):
                 raise NotOurs(f"the weight {name} is not the one that was exported", "export it again")
-            if use.compute is not None and not np.array_equal(compute(use, self, {}), self._array(name)):
-                raise NotOurs(f"the weight {name} is not what its sources give", "export it again")
-            given = (weights or {}).get(name)
-            if given is not None and not np.array_equal(
-                np.asarray(given, dtype=self._array(name).dtype), self._array(name)
+            if (
+                use.compute is not None
+                and not use.gives
+                and not np.array_equal(compute(use, self, {}), self._array(name))
             ):
+                raise NotOurs(f"the weight {name} is not what its sources give", "export it again")
+            if weights is not None and not np.array_equal(self._of(use, weights), self._array(name)):
                 raise NotOurs(f"the weight {name} is not the given one", "export these weights")
+
+    def _of(self, use: WeightUse, weights: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
+        """What a weight of the file is where the network has these weights; keys that share a tensor stand for each
+        other."""
+
+        def given(key: str) -> NDArray[Any]:
+            owner = self._owners[key]
+            found = next(
+                (weights[each] for each, other in self._owners.items() if other == owner and each in weights), None
+            )
+            if found is None:
+                raise NotOurs(f"the given weights have no {key}", "give those of this network")
+            return found
+
+        if use.compute is not None:
+            made: NDArray[Any] = compute(use, given, {})
+            return made
+        return given(use.sources[""]).astype(self._array(use.info.name).dtype)
 
     def _array(self, name: str) -> NDArray[Any]:
         import onnx

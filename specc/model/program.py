@@ -92,7 +92,7 @@ class Program:
 class Deployment:
     """What an `export` section asks for. `outputs` are names, empty for all; `sizes` bind unknown sizes.
 
-    `prepare` says whether the file prepares its inputs itself.
+    `prepare` says whether the file prepares its inputs itself, `folded` whether batch normalisations are folded.
     """
 
     opset: int
@@ -100,4 +100,5 @@ class Deployment:
     outputs: tuple[str, ...]
     sizes: Mapping[str, int]
     prepare: bool = True
+    folded: bool = True
     span: Span | None = None

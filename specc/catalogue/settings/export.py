@@ -58,3 +58,14 @@ class PrepareInside(Setting):
 
     kind: optional(Annotated[str, choice("inside")])  # type: ignore[valid-type]
     """`none`: the file takes what the network takes."""
+
+
+class BatchNormInside(Setting):
+    """What becomes of batch normalisation: its numbers are those of training, so the layer before it can do its work."""
+
+    role = "export"
+    name = "batchnorm"
+    default = "folded"
+
+    kind: Annotated[str, choice("folded", "kept")]
+    """`folded` into the convolution or dense layer right before it, where there is one; `kept` as a node of its own."""

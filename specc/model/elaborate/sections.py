@@ -308,7 +308,9 @@ class _Reader:
     def deployment(self, section: tree.Section | None) -> Deployment:
         """The export settings; outputs must be known, sizes unknown."""
         self._names("export")
-        opset, precision, prepare = (self._single(name, "export") for name in ("opset", "precision", "prepare"))
+        opset, precision, prepare, norms = (
+            self._single(name, "export") for name in ("opset", "precision", "prepare", "batchnorm")
+        )
         if precision is not None and precision.entry.kind != "fp32":
             message = f"precision `{precision.entry.kind}` is not yet there in this version"
             raise problem("unsupported-setting", precision.place("kind"), message, "leave it at fp32")
@@ -321,10 +323,11 @@ class _Reader:
         named: list[str] = []
         for each in self._each("outputs", self._plain, "export"):
             named += self._deployed(each)
-        if opset is None or precision is None or prepare is None:
+        if opset is None or precision is None or prepare is None or norms is None:
             raise Silent
-        inside = prepare.entry.kind is not None
-        return Deployment(opset.entry.number, "fp32", tuple(named), sizes, inside, section.span if section else None)
+        inside, folded = prepare.entry.kind is not None, norms.entry.kind == "folded"
+        span = section.span if section else None
+        return Deployment(opset.entry.number, "fp32", tuple(named), sizes, inside, folded, span)
 
     def _deployed(self, chosen: Chosen) -> list[str]:
         known = [name for name, port in self.outputs.items() if not port.training]

@@ -32,6 +32,7 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--no-prepare", action="store_true", help="leave `prepare` out: the file takes what the network takes"
     )
+    parser.add_argument("--keep-batchnorm", action="store_true", help="batch normalisations stay nodes of their own")
     side = parser.add_mutually_exclusive_group()
     side.add_argument("--single-file", action="store_true", help="weights inside the file, whatever their size")
     side.add_argument("--side-file", action="store_true", help="weights in a file beside it, whatever their size")
@@ -101,9 +102,11 @@ def _deployed(found: Compilation, args: Namespace, extra: Mapping[str, Any]) -> 
             raise Failure(1)
     outputs = (deployment.outputs if deployment else ()) or None
     try:
-        return found, Form(outputs, insides(found.model(), prepare, extra.get("encoding")))
+        inside = insides(found.model(), prepare, extra.get("encoding"))
     except DataProblem as problem:
         raise Failure(1, problem.message, problem.help) from None
+    folded = not args.keep_batchnorm and (deployment is None or deployment.folded)
+    return found, Form(outputs, inside, folded)
 
 
 def _disproved(problem: Exception) -> None:
