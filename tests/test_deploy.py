@@ -17,11 +17,13 @@ from specc.backends.onnx import lower
 from specc.backends.onnx_file import metadata, put_metadata, skeleton, write
 from specc.backends.onnx_weights import Arrays
 from specc.compiler import compile_text
+from specc.deploy.benchmark import bench
 from specc.deploy.described import NotOurs, Origin
 from specc.deploy.export import export, record
-from specc.deploy.predict import predict_files, table
+from specc.deploy.predict import brief, predict_files, table
 from specc.deploy.proof import Disproved, relative_error, trials
-from specc.deploy.runtime import BadInput, NoDevice, Predictor, bench
+from specc.deploy.providers import NoDevice
+from specc.deploy.runtime import BadInput, Predictor
 from specc.deploy.verify import module_of, prove, verify
 
 
@@ -205,7 +207,7 @@ def test_a_predictor_runs_and_names_classes(tmp_path: Path) -> None:
     assert one.confidence == pytest.approx(float(np.exp(y).max() / np.exp(y).sum()), rel=1e-5)
     assert (first.label, first.confidence) == (one.label, pytest.approx(one.confidence))
     assert second.source.endswith("x.csv:3")
-    heads, rows = table([one, first])
+    heads, rows = table([brief(one), brief(first)])
     assert heads == ["input", "class", "confidence"]
     assert rows[0][1] == one.label
     assert json.loads(json.dumps(one.to_json()))["class"] == one.label
@@ -268,8 +270,8 @@ def test_bench_measures(tmp_path: Path) -> None:
     found = bench(exported(NET, tmp_path, prove=False), batch=2, rounds=5, device="cpu", sizes={"H": 8})
     assert found.sizes["H"] == 8
     assert found.sizes["W"] % 2 == 0
-    assert 0 < found.median <= found.p90 <= found.p99
-    assert found.throughput == pytest.approx(2e3 / found.mean)
+    assert 0 < found.timing.median <= found.timing.p90 <= found.timing.p99
+    assert found.timing.throughput == pytest.approx(2e3 / found.timing.mean)
 
 
 def test_a_file_of_others_is_refused(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ PACKAGE = ROOT / "specc"
 FILES = sorted(PACKAGE.rglob("*.py"))
 FLOORS = {
     "text": 1, "sizes": 1, "code": 1, "resources": 1, "syntax": 2, "catalogue": 2, "model": 3, "backends": 4, "compiler": 5,
-    "repair": 5, "data": 6, "train": 7, "deploy": 8, "api": 8, "tools": 9, "__main__": 10, "__init__": 0,
+    "repair": 5, "data": 6, "train": 7, "deploy": 8, "api": 8, "tools": 9, "__main__": 10, "__init__": 9,
 }  # fmt: skip
 HEAVY = ("torch", "onnx", "onnxruntime", "numpy", "networkx", "pydantic", "rich", "sympy", "PIL", "safetensors")
 
@@ -88,6 +88,16 @@ def test_check_imports_nothing_heavy() -> None:
     )
     ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert json.loads(ran.stdout.splitlines()[-1]) == [0, []]
+
+
+def test_the_public_names_are_there_and_import_nothing_before_they_are_used() -> None:
+    code = (
+        "import sys, json, specc\nbefore = sorted(each for each in sys.modules if each.startswith('specc.'))\n"
+        "found = [getattr(specc, name) is not None for name in specc.__all__]\n"
+        "print(json.dumps([before, len(found), hasattr(specc, 'Nothing')]))"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert json.loads(ran.stdout) == [[], 6, False]
 
 
 def test_nothing_reads_pickles_or_runs_text() -> None:

@@ -111,12 +111,18 @@ class Volume:
         return narrow
 
 
-def header(path: Path) -> Volume:
-    """Read the header alone; raises DataProblem naming the file."""
+def head(path: Path) -> bytes:
+    """The bytes of the header, whatever they say; raises DataProblem naming the file."""
     with _opened(path) as file:
         data = file.read(_LENGTH)
     if len(data) < _LENGTH:
         raise DataProblem(f"it is {len(data)} bytes long, shorter than a header", "copy the file again", path)
+    return data
+
+
+def header(path: Path) -> Volume:
+    """Read the header alone; raises DataProblem naming the file."""
+    data = head(path)
     end = next((each for each in "<>" if struct.unpack_from(f"{each}i", data)[0] == _LENGTH), "")
     if not end:
         newer = any(struct.unpack_from(f"{each}i", data)[0] == 540 for each in "<>")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -70,22 +71,7 @@ class Volumes:
         """The headers of every case: the channels, then the mask; they lie on one another."""
         cases = []
         for folder in self._folders():
-            found = [header(_file(folder, name)) for name in (*self.channels, self.mask)]
-            first = found[0]
-            for world, size in zip(WORLD, first.shape, strict=True):
-                if world not in self.axes and size != 1:
-                    help = f"name it among the axes: axes=[{', '.join([world, *self.axes])}]"
-                    raise DataProblem(f"it has {size} slices along {world}", help, first.path)
-            for other in found[1:]:
-                if other.shape != first.shape:
-                    message = f"it is {_by(other.shape)} voxels, {first.path.name} of the same case {_by(first.shape)}"
-                    raise DataProblem(message, "bring both to one grid", other.path)
-                if apart(first, other) > 0.5:
-                    message = (
-                        f"it lies up to {apart(first, other):.1f} voxels away from {first.path.name} of the same case"
-                    )
-                    raise DataProblem(message, "bring both to one grid", other.path)
-            cases.append(found)
+            cases.append(headers([_file(folder, name) for name in (*self.channels, self.mask)], self.axes))
         return cases
 
     def _folders(self) -> list[Path]:
@@ -113,11 +99,8 @@ class VolumeDataset:
         return len(self.cases)
 
     def sample(self, index: int) -> tuple[dict[str, Array], Array]:
-        import numpy as np
-
         *channels, mask = self.cases[index]
-        image = np.stack([_along(each.values(), self.axes).astype(np.float32) for each in channels])
-        return {"volume": image}, self._mask(mask)
+        return {"volume": stacked(channels, self.axes)}, self._mask(mask)
 
     def checked(self) -> DataFacts:
         """The facts with the classes; every file is read, and what is wrong with one raises DataProblem."""
@@ -158,11 +141,54 @@ class VolumeDataset:
         return self
 
     def encoding(self) -> dict[str, Any] | None:
-        return None
+        """The files of a case and the order of the axes, as `case` takes them."""
+        return {"channels": [_stem(each.path) for each in self.cases[0][:-1]], "axes": list(self.axes)}
 
     def _mask(self, mask: Volume) -> Array:
         found = _along(_whole(mask), self.axes)
         return (found // _WHITE if self.facts.class_names == ("0", str(_WHITE)) else found).astype("int64")
+
+
+def case(folder: Path, channels: Sequence[str], axes: tuple[str, ...]) -> list[Volume]:
+    """The headers of a case without a mask; raises DataProblem as `Volumes` does."""
+    return headers([_file(folder, name) for name in channels], axes)
+
+
+def headers(paths: Sequence[Path], axes: tuple[str, ...]) -> list[Volume]:
+    """The headers of volumes that lie on one another, with one slice along what is not among the axes."""
+    found = [header(path) for path in paths]
+    first = found[0]
+    for world, size in zip(WORLD, first.shape, strict=True):
+        if world not in axes and size != 1:
+            help = f"name it among the axes: axes=[{', '.join([world, *axes])}]"
+            raise DataProblem(f"it has {size} slices along {world}", help, first.path)
+    for other in found[1:]:
+        if other.shape != first.shape:
+            message = f"it is {_by(other.shape)} voxels, {first.path.name} of the same case {_by(first.shape)}"
+            raise DataProblem(message, "bring both to one grid", other.path)
+        if apart(first, other) > 0.5:
+            message = f"it lies up to {apart(first, other):.1f} voxels away from {first.path.name} of the same case"
+            raise DataProblem(message, "bring both to one grid", other.path)
+    return found
+
+
+def stacked(channels: Sequence[Volume], axes: tuple[str, ...]) -> Array:
+    """The voxels of several volumes as float32 [channels, …] along `axes`."""
+    import numpy as np
+
+    return np.stack([_along(each.values(), axes).astype(np.float32) for each in channels])
+
+
+def turned_back(values: Array, axes: tuple[str, ...]) -> Array:
+    """[…] along `axes` as [x, y, z]: the way back from `stacked` for one channel."""
+    left = [each for each in WORLD if each not in axes]
+    order = [*axes, *left]
+    whole = values.reshape(values.shape + (1,) * len(left))
+    return whole.transpose([order.index(each) for each in WORLD])
+
+
+def _stem(path: Path) -> str:
+    return path.name.removesuffix(".gz").removesuffix(".nii")
 
 
 def _file(folder: Path, name: str) -> Path:

@@ -1,22 +1,24 @@
-"""Predictions for files: pictures, arrays and rows of tables go in, named classes and numbers come out."""
+"""Predictions for what people have: pictures, volumes, arrays and rows go in, named classes and numbers come out."""
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from specc.data.sources import DataProblem
+from specc.deploy.alone import network_alone, training_prepared
 from specc.deploy.described import Side
+from specc.deploy.reading import Broken, Sample, samples
 from specc.deploy.runtime import BadInput, Predictor
+from specc.deploy.windows import Window, slide
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Array = NDArray[Any]
 
-_PICTURES: Final = (".png", ".jpg", ".jpeg", ".bmp", ".gif")
 _MOST_NUMBERS: Final = 1000
 
 
@@ -24,13 +26,16 @@ _MOST_NUMBERS: Final = 1000
 class Prediction:
     """What the network makes of one sample: `source` is the file, with the row or place where it holds several.
 
-    `outputs` leave the batch out. `label` is the class and `confidence` its probability, where classes are known.
+    `outputs` leave the batch out. `label` is the class and `confidence` its probability, where classes are known;
+    `probabilities` are those of all classes in their order. `sample` is what was predicted.
     """
 
     source: str
     outputs: dict[str, Array]
     label: str = ""
     confidence: float | None = None
+    probabilities: tuple[float, ...] = ()
+    sample: Sample | None = field(default=None, repr=False, compare=False)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; an output of more than 1000 numbers is summed up by its shape and range."""
@@ -40,163 +45,158 @@ class Prediction:
         return found | {"outputs": {name: _plain(array) for name, array in self.outputs.items()}}
 
 
-def predict_files(predictor: Predictor, paths: Sequence[Path | str]) -> Iterator[Prediction]:
-    """A prediction for every sample in these files, in order.
+@dataclass(frozen=True, slots=True)
+class How:
+    """How to predict: samples of one size `batch` at a time, or, with a `window`, each piece by piece.
 
-    A picture is one sample; .npy holds one or a batch; a .csv has one a row; .npz holds the inputs by name.
+    `broken` hears of what cannot be predicted, and the others go on; without it the first of them ends all. `windows`
+    hears how many windows of a sample are done.
+    """
+
+    batch: int = 1
+    window: Window | None = None
+    broken: Callable[[Broken], None] | None = None
+    windows: Callable[[int, int], None] | None = None
+
+    def __post_init__(self) -> None:
+        if self.batch < 1:
+            raise BadInput(f"a batch has 1 sample or more, not {self.batch}", "--batch 8")
+
+    def refuse(self, found: Broken) -> None:
+        if self.broken is None:
+            raise BadInput(f"{found.source}: {found.message}", found.help)
+        self.broken(found)
+
+
+def predict_files(predictor: Predictor, paths: Sequence[Path | str]) -> Iterator[Prediction]:
+    """A prediction for every sample in these files, in order; `reading.samples` says what a file may be.
 
     Raises:
-        BadInput, DataProblem: a file that cannot be read, or that the network does not take.
+        BadInput: a file that cannot be read, or that the network does not take; its name is in the message.
     """
-    for path in map(Path, paths):
+    return predict_given(predictor, paths, 1)
+
+
+def predict_given(predictor: Predictor, given: Iterable[Any], batch: int) -> Iterator[Prediction]:
+    """`predict_files` for paths, arrays and Pillow's pictures."""
+    return predicted(predictor, samples(predictor, given), How(batch))
+
+
+def predicted(predictor: Predictor, found: Iterable[Sample | Broken], how: How) -> Iterator[Prediction]:
+    """A prediction for every sample, in order."""
+    waiting: list[tuple[Sample, dict[str, Array]]] = []
+    alone: Predictor | None = None
+    for each in found:
+        if isinstance(each, Broken):
+            how.refuse(each)
+            continue
         try:
-            for source, inputs in _samples(predictor, path):
-                yield _named(predictor, source, predictor.run(inputs))
-        except BadInput as problem:
-            raise BadInput(f"{path}: {problem.message}", problem.help) from None
+            if how.window is not None:
+                alone = alone or network_alone(predictor)
+                yield _named(predictor, each, _slid(predictor, alone, each, how))
+                continue
+            ready = _ready(predictor, each)
+        except (BadInput, DataProblem) as problem:
+            how.refuse(Broken(each.source, problem.message, problem.help))
+            continue
+        if waiting and (len(waiting) == how.batch or _shapes(waiting[0][1]) != _shapes(ready)):
+            yield from _together(predictor, waiting)
+            waiting = []
+        waiting.append((each, ready))
+        if len(waiting) == how.batch:
+            yield from _together(predictor, waiting)
+            waiting = []
+    yield from _together(predictor, waiting)
 
 
-def table(predictions: Sequence[Prediction]) -> tuple[list[str], list[list[str]]]:
-    """The heads and the rows of a table for people."""
-    named = any(each.label for each in predictions)
-    outputs = list(dict.fromkeys(name for each in predictions for name in each.outputs))
-    heads = ["input", *(["class", "confidence"] if named else []), *([] if named and len(outputs) == 1 else outputs)]
-    rows = []
-    for each in predictions:
-        row = [each.source]
-        if named:
-            row += [each.label, "" if each.confidence is None else f"{each.confidence:.1%}"]
-        if not (named and len(outputs) == 1):
-            row += [_short(each.outputs[name]) if name in each.outputs else "" for name in outputs]
-        rows.append(row)
-    return heads, rows
+def brief(prediction: Prediction) -> dict[str, str]:
+    """A prediction as a row for people, by the heads of the columns."""
+    row = {"input": prediction.source}
+    if prediction.label:
+        row |= {"class": prediction.label, "confidence": f"{prediction.confidence:.1%}"}
+    if not prediction.label or len(prediction.outputs) > 1:
+        row |= {name: _short(array) for name, array in prediction.outputs.items()}
+    return row
 
 
-# ------------------------------------------------------------------------------------------------------ reading
-def _samples(predictor: Predictor, path: Path) -> Iterator[tuple[str, dict[str, Array]]]:
-    """Each sample of a file with a batch of one, and what to call it."""
-    kind = path.suffix.lower()
-    if kind == ".npz":
-        yield str(path), _load_npz(path)
+def table(rows: Sequence[Mapping[str, str]]) -> tuple[list[str], list[list[str]]]:
+    """The heads and the rows of a table for people, from what `brief` gives."""
+    heads = list(dict.fromkeys(head for row in rows for head in row))
+    return heads, [[row.get(head, "") for head in heads] for row in rows]
+
+
+# ------------------------------------------------------------------------------------------------------ running
+def _ready(predictor: Predictor, sample: Sample) -> dict[str, Array]:
+    """The inputs with a batch of one, prepared and admissible."""
+    sides = {side.name: side for side in predictor.inputs}
+    inputs = {
+        name: _prepared(predictor, sides[name], each) if name in sides else each for name, each in sample.inputs.items()
+    }
+    for name, each in inputs.items():
+        if name in sides and each.ndim == len(sides[name].shape) + 1:
+            raise BadInput(
+                f"`{name}` is {list(each.shape)}, the network takes {sides[name].spelled()}",
+                "give one sample at a time",
+            )
+    return predictor.ready(inputs)[0]
+
+
+def _together(predictor: Predictor, waiting: Sequence[tuple[Sample, dict[str, Array]]]) -> Iterator[Prediction]:
+    """The predictions of samples of one size, in one run."""
+    import numpy as np
+
+    if not waiting:
         return
-    if len(predictor.inputs) != 1:
-        names = ", ".join(side.name for side in predictor.inputs)
-        raise BadInput(f"the network takes several inputs: {names}", "give a .npz file that holds them by name")
+    names = waiting[0][1]
+    made = predictor.run({name: np.concatenate([ready[name] for _, ready in waiting]) for name in names})
+    for at, (sample, _) in enumerate(waiting):
+        yield _named(predictor, sample, {name: array[at] for name, array in made.items()})
+
+
+def _slid(predictor: Predictor, alone: Predictor, sample: Sample, how: How) -> dict[str, Array]:
+    """The maps of a sample, window by window; what `prepare` does is done to the whole of it, as in training."""
+    assert how.window is not None
     side = predictor.inputs[0]
-    if kind in _PICTURES:
-        found = [(str(path), _picture(predictor, side, path))]
-    elif kind == ".npy":
-        found = list(_numbered(path, side, _load(path)))
-    elif kind == ".csv":
-        found = list(_rows(predictor, side, path))
-    else:
-        raise BadInput(f"a file of the kind `{kind}` cannot be read", "give png, jpg, npy, npz or csv")
-    for source, array in found:
-        yield source, {side.name: _prepared(predictor, side, array)}
+    if len(predictor.inputs) != 1 or sample.inputs.keys() != {side.name}:
+        raise BadInput("windows are for networks with one input", "leave --window out")
+    given = sample.inputs[side.name]
+    if given.ndim != len(side.shape):
+        raise BadInput(f"`{side.name}` is {list(given.shape)}, the network takes {side.spelled()}")
+    array = training_prepared(predictor, side, given)
+    return slide(alone.run, array, how.window, how.batch, how.windows)
 
 
-def _picture(predictor: Predictor, side: Side, path: Path) -> Array:
-    """A picture as [channels, height, width] in 0..1, or as pixels where the file takes those; in the size that
-    pictures were given in training."""
-    import numpy as np
-
-    from specc.data.pictures import decode
-
-    if len(side.shape) != 3 or side.shape[0] not in (1, 3):
-        raise BadInput(f"`{side.name}` is {side.spelled()}, and a picture has 1 or 3 channels", "give a .npy file")
-    size = (predictor.description.encoding or {}).get("size")
-    found = decode(path, 1 if side.shape[0] == 1 else 3, None if size is None else (int(size[0]), int(size[1])))
-    if side.dtype != "uint8":
-        return found
-    pixels: Array = np.rint(found * 255)
-    if np.abs(found * 255 - pixels).max(initial=0) > 1e-3:
-        raise BadInput("the picture has 16 bits a pixel, the network was trained on 8", "save it with 8 bits a pixel")
-    return pixels.astype(np.uint8)
-
-
-def _rows(predictor: Predictor, side: Side, path: Path) -> Iterator[tuple[str, Array]]:
-    """The rows of a table: by the names of the columns if the training data had names, else plain numbers in order."""
-    import numpy as np
-
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            lines = [(at, row) for at, row in enumerate(csv.reader(file), 1) if row]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise BadInput(f"it cannot be read: {error}") from None
-    encoding = predictor.description.encoding
-    if encoding is not None and lines:
-        from specc.data.schema import Schema
-
-        schema, heads = Schema.from_json(encoding), [head.strip() for head in lines[0][1]]
-        for at, row in lines[1:]:
-            named = dict(zip(heads, row, strict=False))
-            yield f"{path}:{at}", np.array(schema.encode(named, path, at), np.float32)
-        return
-    if lines and not all(_is_number(cell) for cell in lines[0][1]):
-        lines = lines[1:]  # the heads of the columns
-    for at, row in lines:
-        wrong = next((cell for cell in row if not _is_number(cell)), None)
-        if wrong is not None:
-            raise BadInput(f"row {at}: {wrong!r} is not a number")
-        yield f"{path}:{at}", np.array([float(cell) for cell in row], np.float32)
+def _shapes(ready: dict[str, Array]) -> list[tuple[str, tuple[int, ...]]]:
+    return [(name, each.shape) for name, each in ready.items()]
 
 
 def _prepared(predictor: Predictor, side: Side, array: Array) -> Array:
     """What training did to every sample before the network, where the file does not do it itself."""
-    description = predictor.description
-    if description.prepared_in_graph or side.name not in description.prepare:
-        return array
-    from specc.data.prepare import Prepared
-
-    return Prepared.from_json(description.prepare[side.name]).apply(array)
-
-
-def _numbered(path: Path, side: Side, array: Array) -> Iterator[tuple[str, Array]]:
-    if array.ndim == len(side.shape) + 1:
-        yield from ((f"{path}[{at}]", each) for at, each in enumerate(array))
-    else:
-        yield str(path), array
-
-
-def _load(path: Path) -> Any:
-    import numpy as np
-
-    try:
-        return np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise BadInput(f"it cannot be read: {error}") from None
-
-
-def _load_npz(path: Path) -> dict[str, Array]:
-    with _load(path) as archive:
-        return {name: archive[name] for name in archive.files}
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+    return array if predictor.description.prepared_in_graph else training_prepared(predictor, side, array)
 
 
 # ------------------------------------------------------------------------------------------------------- naming
-def _named(predictor: Predictor, source: str, outputs: dict[str, Array]) -> Prediction:
-    """The outputs of a batch of one, and the class that they speak of."""
-    single = {name: array[0] for name, array in outputs.items()}
-    classes = predictor.description.classes
-    for side in predictor.description.outputs:
-        array = single.get(side.name)
-        if array is None or array.dtype.kind != "f" or array.ndim != 1 or not classes:
+def _named(predictor: Predictor, sample: Sample, outputs: dict[str, Array]) -> Prediction:
+    """The outputs of one sample, and the class that they speak of."""
+    classes = predictor.classes
+    for side in predictor.outputs:
+        array = outputs[side.name]
+        if array.dtype.kind != "f" or array.ndim != 1 or not classes:
             continue
         if len(array) == len(classes):
             shares = array if side.makes == "probabilities" else _softmax(array)
-            best = int(shares.argmax())
-            return Prediction(source, single, classes[best], float(shares[best]))
-        if len(array) == 1 and len(classes) == 2:
+        elif len(array) == 1 and len(classes) == 2:
             share = float(array[0]) if side.makes == "probability" else float(_sigmoid(array)[0])
-            return Prediction(source, single, classes[int(share > 0.5)], max(share, 1 - share))
-    return Prediction(source, single)
+            return _sure(sample, outputs, classes, (1 - share, share))
+        else:
+            continue
+        return _sure(sample, outputs, classes, tuple(shares.tolist()))
+    return Prediction(sample.source, outputs, sample=sample)
+
+
+def _sure(sample: Sample, outputs: dict[str, Array], classes: Sequence[str], shares: tuple[float, ...]) -> Prediction:
+    best = max(range(len(shares)), key=shares.__getitem__)
+    return Prediction(sample.source, outputs, classes[best], shares[best], shares, sample)
 
 
 def _softmax(logits: Array) -> Array:

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from threading import Lock
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final
 
-from specc.deploy.described import Description, NotOurs, Side, read, unknowns
+from specc.deploy import providers
+from specc.deploy.buffers import Buffers
+from specc.deploy.described import Description, Side, read, unknowns
+from specc.deploy.providers import CPU, Device, NoDevice, Where
 from specc.sizes.conditions import examples, holds
 from specc.sizes.dim import Dim, evaluate, symbol, symbols
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from specc.deploy.predict import Prediction
+
     Array = NDArray[Any]
 
-Device = Literal["auto", "cpu", "cuda"]
 TYPES: Final = {"float": "float32", "int": "int64", "bool": "bool", "uint8": "uint8"}
-_WARM_UP = 3
+_MOST_BUFFERS: Final = 4  # shapes whose buffers on a GPU are kept
 
 
 class BadInput(Exception):
@@ -31,38 +35,78 @@ class BadInput(Exception):
         self.help = help
 
 
-class NoDevice(Exception):
-    """The device that was asked for cannot be used."""
-
-    def __init__(self, message: str, help: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.help = help
-
-
 class Predictor:
-    """An exported file, ready to run.
+    """An exported file, ready to run; many threads may use one at the same time.
 
-    `providers` are those that onnxruntime really uses; `notice` says so where "auto" found a GPU build but no GPU.
+    `device` is "auto" (a GPU if there is one, and `notice` says where that failed), "cpu", "cuda" or "tensorrt"; of the
+    last three anything else than what was asked for is an error. `threads` of the CPU are as many as onnxruntime takes
+    if it is 0. `cuda_graph` records a run on the GPU once and replays it, for networks without unknown sizes.
+    `engines` is the folder in which TensorRT keeps what it built.
+
+    `providers` are those that onnxruntime really uses. `classes` are the names of the classes, `sizes` the rules for
+    unknown sizes, `inputs` and `outputs` what goes in and comes out.
 
     Raises:
         NotOurs: a file that cannot be read or was not written by specc.
-        NoDevice: `device="cuda"` and the session would run on the CPU.
+        NoDevice: the device cannot be used.
 
     Example:
-        Predictor("digits.onnx").run(picture)["output"]
+        with Predictor("digits.onnx") as digits:
+            print(digits.predict("seven.png").label)
     """
 
-    def __init__(self, path: Path | str, device: Device = "auto") -> None:
+    def __init__(
+        self,
+        path: Path | str,
+        device: Device = "auto",
+        *,
+        threads: int = 0,
+        gpu: int = 0,
+        cuda_graph: bool = False,
+        engines: Path | str | None = None,
+    ) -> None:
         self.path = Path(path)
         self.description: Description = read(self.path)
-        self._session = _open(self.path, device)
+        if cuda_graph and self._unknown():
+            names = ", ".join(self._unknown())
+            raise NoDevice(
+                f"a CUDA graph needs known sizes, and {names} is not known", "fix it in the `export` section"
+            )
+        self._where = Where(device, threads, gpu, cuda_graph, None if engines is None else Path(engines))
+        self._session: Any = providers.opened(self.path, self._where)
         self.providers: tuple[str, ...] = tuple(self._session.get_providers())
-        self.notice = _notice(device, self.providers)
+        self.notice = providers.notice(self._where, self.providers)
+        sides = {side.name: side for side in self.description.outputs}
+        self.outputs: tuple[Side, ...] = tuple(sides[each.name] for each in self._session.get_outputs())
+        self._buffers: dict[tuple[tuple[int, ...], ...], Buffers] = {}
+        self._lock = Lock()
+
+    def __enter__(self) -> Predictor:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the memory back; what is closed does not run again."""
+        with self._lock:
+            self._session = None
+            self._buffers.clear()
 
     @property
     def inputs(self) -> tuple[Side, ...]:
         return self.description.inputs
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.description.classes
+
+    @property
+    def sizes(self) -> tuple[str, ...]:
+        """What the network asks of its unknown sizes, a sentence each."""
+        return self.description.conditions
 
     def run(self, inputs: Mapping[str, Any] | Any) -> dict[str, Array]:
         """The outputs by name, with the batch in front. An array alone is the only input; one without a batch gets one.
@@ -70,11 +114,87 @@ class Predictor:
         Raises:
             BadInput: a missing or unknown input, a wrong type, or sizes that the network does not admit.
         """
+        ready, sizes = self.ready(inputs)
+        if self.providers[0] == CPU or not sizes.keys() >= set(self._unknown()):
+            names = [each.name for each in self.outputs]
+            return dict(zip(names, self._open().run(names, ready), strict=True))
+        with self._lock:
+            return self._bound(ready, sizes)(ready)
+
+    def ready(self, inputs: Mapping[str, Any] | Any) -> tuple[dict[str, Array], dict[str, int]]:
+        """The inputs as the file takes them, with a batch, and the unknown sizes that they have; raises as `run`."""
         given = self._named(inputs)
         ready = {side.name: _typed(side, given[side.name]) for side in self.inputs}
-        self._admit(ready)
-        names = [each.name for each in self._session.get_outputs()]
-        return dict(zip(names, self._session.run(names, ready), strict=True))
+        return ready, self._admit(ready)
+
+    def predict(self, given: Any) -> Prediction:
+        """What the network makes of one sample, read and named as `specc predict` does.
+
+        `given` is the path of a picture, an array without a batch, a picture of Pillow's, or a mapping of these by the
+        names of the inputs.
+
+        Raises:
+            BadInput, DataProblem: what cannot be read, or what the network does not take.
+        """
+        return next(iter(self.predict_all([given])))
+
+    def predict_all(self, given: Iterable[Any], batch: int = 1) -> Iterator[Prediction]:
+        """`predict` for many, `batch` of them at a time where their sizes are the same, in the order given."""
+        from specc.deploy.predict import predict_given
+
+        return predict_given(self, given, batch)
+
+    def warm_up(self, batch: int = 1, rounds: int = 3, **sizes: int) -> None:
+        """Run on zeros, so that the first real run is as fast as the others; `sizes` are those that are not known.
+
+        Raises:
+            BadInput: sizes that the network does not admit.
+        """
+        import numpy as np
+
+        found = filled(self.description, sizes)
+        shapes = {side.name: (batch, *(evaluate(size, found) for size in side.shape)) for side in self.inputs}
+        zeros = {side.name: np.zeros(shapes[side.name], TYPES[side.dtype]) for side in self.inputs}
+        for _ in range(rounds):
+            self.run(zeros)
+
+    def like(self, path: Path) -> Predictor:
+        """Another file in the same place."""
+        where = self._where
+        return Predictor(
+            path, where.device, threads=where.threads, gpu=where.gpu, cuda_graph=where.cuda_graph, engines=where.engines
+        )
+
+    def bound(self, inputs: Mapping[str, Any]) -> Buffers:
+        """New buffers for inputs of these shapes, on the device that the session runs on."""
+        ready, sizes = self.ready(inputs)
+        return self._made(ready, sizes, len(self._buffers))
+
+    def _unknown(self) -> list[str]:
+        return unknowns(self.description.inputs, self.description.admits)
+
+    def _open(self) -> Any:
+        if self._session is None:
+            raise BadInput("the predictor is closed", "make a new one")
+        return self._session
+
+    def _bound(self, ready: Mapping[str, Array], sizes: Mapping[str, int]) -> Buffers:
+        key = tuple(ready[side.name].shape for side in self.inputs)
+        if key not in self._buffers:
+            if len(self._buffers) >= _MOST_BUFFERS and not self._where.cuda_graph:
+                del self._buffers[next(iter(self._buffers))]
+            self._buffers[key] = self._made(ready, sizes, len(self._buffers))
+        return self._buffers[key]
+
+    def _made(self, ready: Mapping[str, Array], sizes: Mapping[str, int], number: int) -> Buffers:
+        batch = len(next(iter(ready.values())))
+        inputs = {side.name: (ready[side.name].shape, TYPES[side.dtype]) for side in self.inputs}
+        outputs = {
+            side.name: ((batch, *(evaluate(size, sizes) for size in side.shape)), TYPES[side.dtype])
+            for side in self.outputs
+        }
+        device = "cpu" if self.providers[0] == CPU else "cuda"
+        return Buffers(self._open(), inputs, outputs, device, self._where.gpu, number)
 
     def _named(self, inputs: Mapping[str, Any] | Any) -> dict[str, Any]:
         wanted = [side.name for side in self.inputs]
@@ -90,8 +210,8 @@ class Predictor:
                 raise BadInput(f"the network has no input `{name}`", f"it takes {', '.join(wanted)}")
         return dict(inputs)
 
-    def _admit(self, ready: Mapping[str, Array]) -> None:
-        """Refuse sizes for which the network is not valid."""
+    def _admit(self, ready: Mapping[str, Array]) -> dict[str, int]:
+        """The unknown sizes that inputs have; refuse those for which the network is not valid."""
         batches = {len(array) for array in ready.values()}
         if len(batches) > 1:
             raise BadInput(f"the inputs differ in their batch: {', '.join(map(str, sorted(batches)))}")
@@ -99,111 +219,10 @@ class Predictor:
         for side in self.inputs:
             _bind(side, ready[side.name].shape[1:], sizes)
         if holds(self.description.admits, sizes):
-            return
+            return sizes
         rule = "; ".join(self.description.conditions) or "its sizes must agree"
         found = ", ".join(f"{name} = {size}" for name, size in sorted(sizes.items()))
         raise BadInput(f"{found} is not valid: {rule}", _nearest(self.description, sizes))
-
-
-@dataclass(frozen=True, slots=True)
-class Bench:
-    """How long one batch takes, in milliseconds, and how many samples pass in a second."""
-
-    batch: int
-    sizes: Mapping[str, int]
-    rounds: int
-    providers: tuple[str, ...]
-    mean: float
-    median: float
-    p90: float
-    p99: float
-    throughput: float
-
-
-def bench(
-    path: Path | str,
-    batch: int = 1,
-    rounds: int = 50,
-    *,
-    device: Device = "auto",
-    sizes: Mapping[str, int] | None = None,
-) -> Bench:
-    """Measure a file on random inputs, after a few rounds that do not count.
-
-    `sizes` fixes unknown sizes; by default they are small ones that the network admits.
-    """
-    import numpy as np
-
-    if batch < 1 or rounds < 1:
-        raise BadInput("batch and rounds are 1 or more")
-    predictor = Predictor(path, device)
-    chosen = _sizes(predictor.description, sizes or {})
-    random = np.random.default_rng(0)
-    inputs = {
-        side.name: random.integers(0, 2, (batch, *(evaluate(size, chosen) for size in side.shape))).astype(
-            TYPES[side.dtype]
-        )
-        for side in predictor.inputs
-    }
-    for _ in range(_WARM_UP):
-        predictor.run(inputs)
-    took = []
-    for _ in range(rounds):
-        start = time.perf_counter()
-        predictor.run(inputs)
-        took.append((time.perf_counter() - start) * 1e3)
-    p50, p90, p99 = (float(each) for each in np.percentile(took, [50, 90, 99]))
-    mean = sum(took) / rounds
-    return Bench(batch, chosen, rounds, predictor.providers, mean, p50, p90, p99, batch * 1e3 / mean)
-
-
-# ---------------------------------------------------------------------------------------------------------- session
-def _open(path: Path, device: Device) -> Any:
-    """A session on the device; an error if it is not used after all."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4 if device == "auto" else 3
-    wanted = ["CPUExecutionProvider"]
-    if device != "cpu" and "CUDAExecutionProvider" in onnxruntime.get_available_providers():
-        _preload(onnxruntime)
-        wanted.insert(0, "CUDAExecutionProvider")
-    elif device == "cuda":
-        raise NoDevice("this onnxruntime was built without CUDA", "install onnxruntime-gpu; `specc doctor` says more")
-    if device == "cuda":
-        options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
-    try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=wanted)
-    except Exception as error:  # onnxruntime's own exceptions have no common class
-        said = str(error).strip().splitlines()[0]
-        if device == "cuda":
-            raise NoDevice(f"the GPU cannot be used: {said}", "`specc doctor` says what is missing") from None
-        raise NotOurs(f"onnxruntime refuses {path.name}: {said}", "export it again") from None
-    if device == "cuda" and "CUDAExecutionProvider" not in session.get_providers():
-        raise NoDevice(
-            "the GPU cannot be used: onnxruntime fell back to the CPU", "`specc doctor` says what is missing"
-        )
-    return session
-
-
-def _preload(onnxruntime: Any) -> None:
-    """Load the CUDA libraries that Python packages bring, without its messages about those that are missing."""
-    import contextlib
-    import io
-
-    if hasattr(onnxruntime, "preload_dlls"):
-        onnxruntime.set_default_logger_severity(4)
-        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-            onnxruntime.preload_dlls()
-
-
-def _notice(device: Device, providers: tuple[str, ...]) -> str:
-    if device != "auto" or "CUDAExecutionProvider" in providers:
-        return ""
-    import onnxruntime
-
-    built = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
-    return "running on the CPU: onnxruntime found no GPU that it can use" if built else ""
 
 
 # ----------------------------------------------------------------------------------------------------------- inputs
@@ -249,14 +268,17 @@ def _nearest(description: Description, sizes: Mapping[str, int]) -> str:
     return f"the nearest that are: {', '.join(parts)}" if parts else ""
 
 
-def _sizes(description: Description, given: Mapping[str, int]) -> dict[str, int]:
+def filled(description: Description, given: Mapping[str, int]) -> dict[str, int]:
     """Values for all unknown sizes: the given ones, or small ones."""
     names = unknowns(description.inputs, description.admits)
-    if not names or set(names) <= given.keys():
+    for name in given:
+        if name not in names:
+            raise BadInput(f"there is no unknown size `{name}`", f"there is {', '.join(names) or 'none'}")
+    if set(names) <= given.keys():
         return {name: given[name] for name in names}
     from specc.sizes.conditions import Compare
 
-    facts = [Compare(symbol(name), "==", size) for name, size in given.items() if name in names]
+    facts = [Compare(symbol(name), "==", size) for name, size in given.items()]
     found = examples([description.admits], facts, symbols=names)
     if not found:
         raise BadInput(f"no sizes are known that the network admits with {dict(given)}", "give all of them with --size")

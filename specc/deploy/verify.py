@@ -88,6 +88,35 @@ def module_of(model: Model, arrays: Callable[[str], NDArray[Any]], needed: set[s
     return module.eval()
 
 
+@dataclass(frozen=True, slots=True)
+class Inner:
+    """The network inside of an exported file: compiled from its spec, with its weights by key, and the file's form."""
+
+    said: Description
+    model: Model
+    form: Form
+    arrays: Callable[[str], NDArray[Any]]
+    needed: frozenset[str]
+
+    def module(self) -> Any:
+        """It as a PyTorch module in eval mode."""
+        return module_of(self.model, self.arrays, set(self.needed))
+
+
+def inner(onnx_path: Path | str) -> Inner:
+    """The network inside of an exported file, without what is built in around it.
+
+    Raises:
+        NotOurs: a file that cannot be read, was not written by specc, or whose spec no longer compiles.
+    """
+    path = Path(onnx_path)
+    said = read(path)
+    model = _compiled(said)
+    form = said.form(model)
+    graph = form.lower(model, None)
+    return Inner(said, model, form, _Stored(path, said, graph), frozenset(_needed(graph)))
+
+
 # -------------------------------------------------------------------------------------------------------- the claims
 def _claims(path: Path, said: Description, weights: Mapping[str, NDArray[Any]] | None) -> Iterator[str | Proof]:
     """Every claim that holds, in order; the first that does not is raised."""
@@ -103,8 +132,12 @@ def _claims(path: Path, said: Description, weights: Mapping[str, NDArray[Any]] |
     arrays = _Stored(path, said, graph)
     arrays.compare(weights)
     yield f"the weights are those that were exported: {len(said.weights)} tensors"
-    needed = {key for use in graph.weights if use.compute is None for key in use.sources.values()}
-    yield prove(model, path, module_of(model, arrays, needed), tolerance=said.tolerance, form=form)
+    yield prove(model, path, module_of(model, arrays, _needed(graph)), tolerance=said.tolerance, form=form)
+
+
+def _needed(graph: OnnxModel) -> set[str]:
+    """The keys of the weights that the file holds as they are."""
+    return {key for use in graph.weights if use.compute is None for key in use.sources.values()}
 
 
 def _compiled(said: Description) -> Model:

@@ -2,99 +2,59 @@
 
 from __future__ import annotations
 
+import json
 import platform
+import sys
 from argparse import ArgumentParser, Namespace
-from importlib.metadata import PackageNotFoundError, version
+from dataclasses import asdict
 
 import specc
+from specc.deploy import gpu
 
 PACKAGES = ("lark", "pydantic_core", "networkx", "torch", "onnx", "numpy", "safetensors", "pillow", "rich")
-RUNTIMES = ("onnxruntime-gpu", "onnxruntime")
 
 
 def arguments(parser: ArgumentParser) -> None:
-    del parser
+    parser.add_argument("--format", choices=("text", "json"), default="text")
 
 
 def run(args: Namespace) -> int:
-    del args
-    print(
-        f"specc {specc.__version__}, Python {platform.python_version()} on {platform.system()} {platform.machine()}\n"
-    )
-    missing = [name for name in PACKAGES if not _line(name)]
-    runtimes = [name for name in RUNTIMES if _installed(name)]
-    for name in runtimes:
-        _line(name)
-    problems = [f"{name} is missing: pip install {name}" for name in missing]
-    problems += _runtime_problems(runtimes)
+    """0 where all works, 2 where something is missing or a GPU cannot be used."""
+    machine = gpu.look(PACKAGES)
+    missing = [name for name in PACKAGES if not machine.packages[name]]
+    found = [gpu.Finding(f"{name} is missing", f"pip install {name}") for name in missing]
+    found += gpu.findings(machine)
+    code = 2 if any(each.serious for each in found) else 0
+    if args.format == "json":
+        said = asdict(machine) | {"libraries": sorted(machine.libraries)}
+        json.dump({"schema": 1, "machine": said, "findings": [asdict(each) for each in found]}, sys.stdout, indent=1)
+        print()
+        return code
+    system = f"{platform.system()} {platform.machine()}"
+    print(f"specc {specc.__version__}, Python {platform.python_version()} on {system}\n")
+    for name, version in machine.packages.items():
+        if version or name in PACKAGES:
+            print(f"  {name:<16} {version or 'missing'}")
     print()
-    if runtimes and "torch" not in missing:
-        problems += _devices()
-    for each in problems:
-        print(f"- {each}")
-    print("nothing is wrong" if not problems else f"\n{len(problems)} to look at")
-    return 0 if not missing and runtimes else 2
+    for line in _works(machine):
+        print(f"  {line}")
+    print()
+    for each in found:
+        print(f"- {each.says}\n  {each.help}")
+    print("nothing is wrong" if not code else f"\n{sum(each.serious for each in found)} to look at")
+    return code
 
 
-def _installed(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return ""
-
-
-def _line(name: str) -> bool:
-    found = _installed(name)
-    print(f"  {name:<16} {found or 'missing'}")
-    return bool(found)
-
-
-def _runtime_problems(runtimes: list[str]) -> list[str]:
-    if not runtimes:
-        return ["onnxruntime is missing: pip install onnxruntime-gpu (or onnxruntime on macOS)"]
-    if len(runtimes) == 2:
-        return [
-            "onnxruntime and onnxruntime-gpu are both installed and overwrite each other: uninstall both, then install one again"
-        ]
-    return []
-
-
-def _devices() -> list[str]:
-    """What torch and onnxruntime can use here; the providers compiled into a wheel say nothing, a session does."""
-    import torch
-
-    problems = []
-    if torch.cuda.is_available():
-        for at in range(torch.cuda.device_count()):
-            print(f"  GPU {at}: {torch.cuda.get_device_name(at)} (torch, CUDA {torch.version.cuda})")
-    else:
-        print("  torch sees no GPU; training runs on the CPU")
-    usable = _providers()
-    print(f"  onnxruntime runs on {', '.join(usable)}")
-    if torch.cuda.is_available() and "CUDAExecutionProvider" not in usable:
-        problems.append(
-            "onnxruntime would run on the CPU although there is a GPU: this wheel needs CUDA 13 and cuDNN 9 "
-            "(pip install 'onnxruntime-gpu[cuda,cudnn]', a driver for CUDA 13)"
+def _works(machine: gpu.Machine) -> list[str]:
+    driver = f"NVIDIA driver {machine.driver}" if machine.driver else "no NVIDIA GPU, or no driver for it"
+    lines = [driver]
+    if machine.packages["torch"]:
+        built = f"CUDA {machine.torch_cuda}" if machine.torch_cuda else "the CPU"
+        lines.append(
+            f"torch is built for {built} and {'sees a GPU' if machine.torch_works else 'sees no GPU; training runs on the CPU'}"
         )
-    return problems
-
-
-def _providers() -> list[str]:
-    """The providers a real session ends up with."""
-    import onnxruntime
-    from onnx import TensorProto, helper
-
-    onnxruntime.set_default_logger_severity(4)
-    if hasattr(onnxruntime, "preload_dlls"):
-        import contextlib
-        import io
-
-        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-            onnxruntime.preload_dlls()
-    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1])
-    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, [1])
-    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "doctor", [x], [y])
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
-    wanted = ["CUDAExecutionProvider", "CPUExecutionProvider"]
-    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=wanted)
-    return list(session.get_providers())
+    if machine.providers:
+        names = ", ".join(each.removesuffix("ExecutionProvider") for each in machine.providers)
+        built = f" (built for CUDA {machine.runtime_cuda})" if machine.runtime_cuda else ""
+        lines.append(f"onnxruntime runs on {names}{built}")
+    return lines
