@@ -15,7 +15,7 @@ from specc.data.project import open_spec
 from specc.train.evaluate import evaluate
 from specc.train.rows import read_rows
 from specc.train.runs import Run
-from specc.train.samples import load, shuffled
+from specc.train.samples import load
 from specc.train.training import train
 
 SPECS = Path(__file__).parent.parent / "specs"
@@ -67,7 +67,7 @@ def test_the_perceptron_of_two_classes_takes_the_steps_of_its_rule_and_converges
     w, mistakes = torch.zeros(3, dtype=torch.float64), 0
     rows = read_rows(run.folder / "metrics.csv")
     for epoch in range(len(rows)):
-        for at in shuffled(samples.parts, program.seed, epoch):
+        for at in np.concatenate(samples.batches(epoch)):
             point = torch.cat([x["x"][at], torch.ones(1)]).double()
             side = 2 * int(t[at]) - 1
             if side * float(w @ point) <= 0:
@@ -93,7 +93,7 @@ def test_the_perceptron_of_three_classes_takes_the_steps_of_its_rule_and_converg
     w = torch.zeros(3, 3, dtype=torch.float64)
     rows = read_rows(run.folder / "metrics.csv")
     for epoch in range(len(rows)):
-        for at in shuffled(samples.parts, program.seed, epoch):
+        for at in np.concatenate(samples.batches(epoch)):
             point = torch.cat([x["x"][at], torch.ones(1)]).double()
             winner = int((w @ point).argmax())
             w[int(t[at])] += point

@@ -21,7 +21,7 @@ from specc.train.events import Event, Started, Stepped
 from specc.train.program import build, write
 from specc.train.rows import read_rows
 from specc.train.runs import Run
-from specc.train.samples import cuts, load, shuffled
+from specc.train.samples import load
 from specc.train.speed import Speed, Wishes
 from specc.train.training import train
 
@@ -52,16 +52,15 @@ def by_hand(settings: str, precision: str, make: Any, clip: float = 0.0) -> dict
     optimizer = make(module.parameters())
     scaler = torch.amp.GradScaler("cpu", enabled=precision == "fp16")
     for epoch in range(program.epochs):
-        order = shuffled(samples.parts, program.seed, epoch)
-        places = cuts(len(order), program.batch)
-        for at in range(0, len(places), program.accumulate):
-            chunk = places[at : at + program.accumulate]
+        dealt = samples.batches(epoch)
+        for at in range(0, len(dealt), program.accumulate):
+            chunk = dealt[at : at + program.accumulate]
             optimizer.zero_grad()
-            for start, end in chunk:
-                inputs, target = samples.feed.batch(order[start:end])
+            for indices in chunk:
+                inputs, target = samples.feed.batch(indices)
                 with torch.autocast("cpu", TYPES[precision]):
                     scores = module(inputs["image"])
-                loss = F.cross_entropy(scores.float(), target) * ((end - start) / (chunk[-1][1] - chunk[0][0]))
+                loss = F.cross_entropy(scores.float(), target) * (len(indices) / sum(map(len, chunk)))
                 scaler.scale(loss).backward()
             scaler.unscale_(optimizer)
             if clip:
@@ -258,9 +257,8 @@ def test_parts_thaw_one_after_the_other_with_their_norms(tmp_path: Path):
         for part, until in ((module.layer1, 3), (module.layer2, 1)):
             part.train(epoch >= until)
             part.requires_grad_(epoch >= until)
-        order = shuffled(samples.parts, program.seed, epoch)
-        for start, end in cuts(len(order), program.batch):
-            inputs, target = samples.feed.batch(order[start:end])
+        for indices in samples.batches(epoch):
+            inputs, target = samples.feed.batch(indices)
             optimizer.zero_grad()
             F.cross_entropy(module.logits(inputs["image"]), target).backward()
             optimizer.step()

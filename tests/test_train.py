@@ -17,9 +17,10 @@ from torch import Tensor
 
 from specc.backends.pytorch import load as load_module
 from specc.compiler import compile_text
+from specc.data.batching import cuts
 from specc.data.shipped import Shipped
 from specc.data.splits import split as split_of
-from specc.train import objective, samples
+from specc.train import feed, objective
 from specc.train.checkpoint import State
 from specc.train.evaluate import evaluate
 from specc.train.events import EpochDone, Event, Finished, Started, Stepped
@@ -31,7 +32,6 @@ from specc.train.problem import TrainProblem
 from specc.train.program import build, device_of, write
 from specc.train.rows import read_rows
 from specc.train.runs import Run
-from specc.train.samples import cuts
 from specc.train.training import train
 
 CPU = torch.device("cpu")
@@ -315,7 +315,7 @@ def test_pictures_give_the_same_whether_they_are_kept_or_read_again(tmp_path: Pa
     settings += "split test=0.25, validation=0.25"
     network = "network Net { input image: [1, 6, 6]; flatten; linear(2); softmax }\n"
     kept = go(tmp_path, settings, network)
-    monkeypatch.setattr(samples, "IN_MEMORY", 0)
+    monkeypatch.setattr(feed, "IN_MEMORY", 0)
     again = go(tmp_path, settings, network)
     assert kept.weights.read_bytes() == again.weights.read_bytes()
     assert kept.results["accuracy"] == 1

@@ -13,12 +13,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from specc.compiler import compile_text
+from specc.data.batching import cuts
 from specc.train import objective
 from specc.train.problem import TrainProblem
 from specc.train.program import build, write
 from specc.train.rows import read_rows
 from specc.train.runs import Run
-from specc.train.samples import cuts, load, shuffled
+from specc.train.samples import load
 from specc.train.training import train
 
 CPU = torch.device("cpu")
@@ -88,9 +89,8 @@ def by_hand(settings: str, make: Any, decay: float = 0.0) -> dict[str, Tensor]:
     module.load_state_dict(code.module.state_dict())
     optimizer = make(module)
     for epoch in range(program.epochs):
-        order = shuffled(samples.parts, program.seed, epoch)
-        for start, end in cuts(len(order), program.batch):
-            inputs, target = samples.feed.batch(order[start:end])
+        for indices in samples.batches(epoch):
+            inputs, target = samples.feed.batch(indices)
 
             def closure(inputs: Any = inputs, target: Any = target) -> Tensor:
                 optimizer.zero_grad()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +45,19 @@ def python_option(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--allow-python", action="store_true", help='let `data python("module:function")` run your code'
     )
+
+
+def workers_option(parser: ArgumentParser) -> None:
+    """How many processes read samples."""
+    help = "processes that read samples which are not in memory (default: one less than the processors, at most 8)"
+    parser.add_argument("--workers", metavar="N", type=whole, help=help)
+
+
+def whole(text: str) -> int:
+    """A whole number from 0 on, of the command line."""
+    if not text.isdecimal():
+        raise ArgumentTypeError(f"`{text}` is not a whole number")
+    return int(text)
 
 
 def settings(args: Namespace) -> dict[str, str]:

@@ -6,7 +6,7 @@ import torch
 
 from specc.catalogue.setting import BALANCED
 from specc.model.program import Program
-from specc.train.samples import Samples, cuts
+from specc.train.samples import Samples
 
 AT_ONCE = 64
 
@@ -21,8 +21,8 @@ def class_counts(samples: Samples, program: Program) -> tuple[int, ...]:
         return ()
     ignored = {each.ignore for each in losses if getattr(each, "ignore", None) is not None}
     counts = torch.zeros(samples.facts.classes or 0, dtype=torch.int64)
-    for start, end in cuts(len(samples.parts.train), AT_ONCE):
-        target = samples.feed.batch(samples.parts.train[start:end])[1].flatten().long().cpu()
+    for _, classes in samples.feed.batches(samples.parts.train, AT_ONCE):
+        target = classes.flatten().long().cpu()
         for each in ignored:
             target = target[target != each]
         if samples.facts.classes is not None:

@@ -19,11 +19,11 @@ from torch.overrides import TorchFunctionMode
 
 from specc.train import checkpoint
 from specc.train.checkpoint import State
-from specc.train.length import batches
+from specc.train.loader import Batch
 from specc.train.modes import begin, norms
 from specc.train.passing import Passing
 from specc.train.program import Code
-from specc.train.samples import Batch, Samples
+from specc.train.samples import Samples
 from specc.train.step import Stepper, chunks
 
 
@@ -51,7 +51,7 @@ def origin(code: Code, samples: Samples, last: Path, until: State) -> Origin | N
     stepper = Stepper(code, Passing(code, measured=False))
     state = checkpoint.read(last, code.module, stepper.optimizer)
     stepper.restored(state)
-    steps = batches(len(samples.parts.train), code.program)
+    steps = samples.steps
     while state.updates < until.updates:
         begin(code, state.epoch)
         for number, count, made in chunks(samples, code.program, state):

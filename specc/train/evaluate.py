@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -26,11 +27,13 @@ from specc.train.samples import others
 from specc.train.speed import Speed
 
 
-def evaluate(run_folder: Path | str, data: Source | str | None = None, device: str = "auto") -> dict[str, float]:
+def evaluate(
+    run_folder: Path | str, data: Source | str | None = None, device: str = "auto", workers: int | None = None
+) -> dict[str, float]:
     """The loss and metrics of a run's best weights on its test part, or on all of `data`.
 
     `data` is a source, or a text as after the setting `data`: `table("more.csv", target="quality")`; its paths start
-    at the run's project folder.
+    at the run's project folder. `workers` processes read samples that are not in memory.
 
     Raises:
         TrainProblem: the folder is no run, or the data do not fit the network.
@@ -40,9 +43,9 @@ def evaluate(run_folder: Path | str, data: Source | str | None = None, device: s
     compilation = run.compile()
     model, program = programs.chosen(compilation, run.phase)
     where = programs.device_of(device)
-    with programs.reproducible(where):
+    with programs.reproducible(where), ExitStack() as held:
         if data is None:
-            samples = programs.samples(model, program, run.project, where)
+            samples = programs.samples(model, program, run.project, where, workers)
             feed, indices = samples.feed, samples.parts.test
             if samples.parts.sha256 != run.config["data"]["split_sha256"]:
                 raise TrainProblem(
@@ -55,9 +58,10 @@ def evaluate(run_folder: Path | str, data: Source | str | None = None, device: s
         else:
             given = data if not isinstance(data, str) else named(compilation, data, run.project)
             _hold(model, program, given.describe())
-            feed = others(model, given, run.prepared, where, program.padding)
+            feed = others(model, program, given, run.prepared, where, workers)
             _hold(model, program, feed.dataset.facts)  # the classes of masks are known only now
             indices = np.arange(len(feed), dtype=np.int64)
+        held.callback(feed.close)
         counts = tuple(run.config["data"].get("class_counts", ()))
         sources = programs.write(model, program, feed.dataset.facts.target, counts=counts)
         speed = Speed(precision=run.config.get("speed", {}).get("precision", "fp32"))

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from specc.train.advice import Practice, advice
+from specc.train.loader import Indices
 from specc.train.measure import measure
 from specc.train.program import Code
-from specc.train.samples import Indices, Samples
+from specc.train.samples import Samples
 from specc.train.verdict import Verdict, verdict
 
 MOST = 2_000  # training samples that are measured; more hardly make the figure more exact

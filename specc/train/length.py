@@ -1,4 +1,4 @@
-"""How long training is: batches in an epoch, steps of the optimizer, and epochs where the spec counts steps."""
+"""How long training is: steps of the optimizer in an epoch, and epochs where the spec counts steps."""
 
 from __future__ import annotations
 
@@ -6,17 +6,11 @@ from dataclasses import replace
 
 from specc.model.program import Program
 from specc.train.problem import TrainProblem
-from specc.train.samples import cuts
 
 
-def batches(count: int, program: Program) -> int:
-    """Those in an epoch of so many samples."""
-    return len(cuts(count, program.batch))
-
-
-def updates(count: int, program: Program) -> int:
-    """The steps of the optimizer in an epoch of so many samples."""
-    return -(-batches(count, program) // program.accumulate)
+def updates(batches: int, program: Program) -> int:
+    """The steps of the optimizer in an epoch of so many batches."""
+    return -(-batches // program.accumulate)
 
 
 def counted(program: Program, steps: int) -> Program:
@@ -30,10 +24,9 @@ def counted(program: Program, steps: int) -> Program:
     return replace(program, epochs=epochs)
 
 
-def whole(program: Program, count: int) -> int:
-    """All batches of a training with so many samples."""
-    each = batches(count, program)
+def whole(program: Program, batches: int) -> int:
+    """All batches of a training with so many in an epoch."""
     if not program.steps:
-        return program.epochs * each
-    epochs, rest = divmod(program.steps, updates(count, program))
-    return epochs * each + min(rest * program.accumulate, each)
+        return program.epochs * batches
+    epochs, rest = divmod(program.steps, updates(batches, program))
+    return epochs * batches + min(rest * program.accumulate, batches)

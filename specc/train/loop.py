@@ -15,7 +15,7 @@ from specc.train.average import Means
 from specc.train.checkpoint import State
 from specc.train.diagnosis import origin, sound
 from specc.train.events import EpochDone, Report, Stepped
-from specc.train.length import batches, updates
+from specc.train.length import updates
 from specc.train.measure import measure
 from specc.train.modes import begin
 from specc.train.objective import begins
@@ -49,7 +49,7 @@ class Loop:
     @property
     def steps(self) -> int:
         """Batches in an epoch."""
-        return batches(len(self.samples.parts.train), self.code.program)
+        return self.samples.steps
 
     def resume(self) -> None:
         """Continue from `last/`; rows of metrics.csv past it are dropped."""
@@ -170,7 +170,7 @@ class Loop:
         """Count the epochs without a better figure for a schedule that waits for one, from its own first epoch on."""
         program, state = self.code.program, self.state
         chosen = program.schedule[-1]
-        if not chosen.entry.waits or state.epoch <= begins(program, updates(len(self.samples.parts.train), program)):
+        if not chosen.entry.waits or state.epoch <= begins(program, updates(self.samples.steps, program)):
             return
         name, rises = figure(self.code, chosen, validated=bool(len(self.samples.parts.validation)))
         value, best = row[name], state.plateau

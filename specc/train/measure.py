@@ -7,9 +7,10 @@ from typing import Any
 
 import torch
 
+from specc.train.feed import Feed
+from specc.train.loader import Indices
 from specc.train.metrics.meter import Taker
 from specc.train.program import WIDEST_EVALUATION, Code
-from specc.train.samples import Feed, Indices
 
 
 def measure(

@@ -135,9 +135,9 @@ def _known_sizes(model: Model) -> None:
             raise TrainProblem("unknown-size", message, help)
 
 
-def samples(model: Model, program: Program, folder: Path, device: torch.device) -> Samples:
-    """The data of the program, ready for the network."""
-    return load(model, program, folder, device)
+def samples(model: Model, program: Program, folder: Path, device: torch.device, workers: int | None = None) -> Samples:
+    """The data of the program, ready for the network; close them when all is done."""
+    return load(model, program, folder, device, workers)
 
 
 def _measures(model: Model, program: Program) -> tuple[Measure, ...]:

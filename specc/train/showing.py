@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 import torch
 
+from specc.train.feed import Feed
+from specc.train.loader import Indices
 from specc.train.measure import measure
 from specc.train.metrics.classification import Confusion
 from specc.train.metrics.meter import Spacings, reading
 from specc.train.program import Code
-from specc.train.samples import Feed, Indices
 
 POINTS = 500
 

@@ -11,22 +11,21 @@ from torch import Tensor
 from specc.data.named import implementation
 from specc.model.program import Program
 from specc.train.checkpoint import State
+from specc.train.loader import Batch
 from specc.train.passing import Passing
 from specc.train.program import Code, mixed
-from specc.train.samples import Batch, Samples, cuts, shuffled
+from specc.train.samples import Samples
 
 LEAST_SCALE = 2.0**-14  # of the loss, where even the least number of fp16 is lost
 
 
 def chunks(samples: Samples, program: Program, state: State) -> Iterator[tuple[int, int, Iterator[Batch]]]:
     """The steps that are left of an epoch: how many batches each takes and of how many samples, and the batches."""
-    epoch = state.epoch
-    indices = shuffled(samples.parts, program.seed, epoch)
-    places = cuts(len(indices), program.batch)[state.step :]
-    made = (samples.batch(indices[start:end], epoch) for start, end in places)
-    for at in range(0, len(places), program.accumulate):
-        chunk = places[at : at + program.accumulate]
-        yield len(chunk), chunk[-1][1] - chunk[0][0], islice(made, len(chunk))
+    left = samples.batches(state.epoch)[state.step :]
+    made = samples.epoch(left, state.epoch)
+    for at in range(0, len(left), program.accumulate):
+        chunk = left[at : at + program.accumulate]
+        yield len(chunk), sum(map(len, chunk)), islice(made, len(chunk))
 
 
 class Stepper:

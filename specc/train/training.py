@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,7 @@ def train(
     report: Report = silent,
     stop: programs.Stop = never,
     wishes: Wishes | None = None,
+    workers: int | None = None,
 ) -> Run:
     """Train the chosen network of a compilation in a new folder `out_root/<network>/<n>`, or `resume` a run's own.
 
@@ -59,6 +61,7 @@ def train(
         device: auto, cpu or cuda.
         report: told of everything that happens (see `events`).
         stop: asked before each batch; when it says yes, a checkpoint is written and the run is "interrupted".
+        workers: processes that read samples which are not in memory; None is as many as are good.
         wishes: how the device is used, where specc is not to choose; a run that is resumed goes on as it began.
 
     Raises:
@@ -75,11 +78,11 @@ def train(
     model, plan = programs.chosen(compilation, phase)
     where = programs.device_of(device)
     _hold_against_files(model, plan, Path(project), weights=resume is None)
-    with programs.reproducible(where):
-        samples = programs.samples(model, plan, Path(project), where)
+    with programs.reproducible(where), ExitStack() as held:
+        samples = held.enter_context(closing(programs.samples(model, plan, Path(project), where, workers)))
         text = old.spec if resume is not None else runs.self_contained(compilation, model)
         number = len(samples.parts.train)
-        counts, steps = class_counts(samples, plan), updates(number, plan)
+        counts, steps = class_counts(samples, plan), updates(samples.steps, plan)
         plan = counted(plan, steps)
         sources = programs.write(model, plan, samples.facts.target, _header(model, text), counts, steps)
         if resume is not None:
@@ -113,7 +116,7 @@ def _run(book: _Book, code: programs.Code, samples: Samples, resumed: bool, stop
     book.say(
         Started(
             code.model.name, folder, book.device, count, parts, code.program.epochs, loop.state.epoch, loop.steps,
-            whole(code.program, parts[0]), code.speed.words,
+            whole(code.program, samples.steps), code.speed.words,
         )
     )  # fmt: skip
     try:

@@ -17,6 +17,7 @@ def arguments(parser: ArgumentParser) -> None:
     common.python_option(parser)
     parser.add_argument("--format", choices=("text", "json"), default="text")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    common.workers_option(parser)
 
 
 def run(args: Namespace) -> int:
@@ -32,7 +33,7 @@ def _allowed(args: Namespace) -> int:
     from specc.train.problem import TrainProblem
 
     try:
-        found = evaluate(args.run, args.data, args.device)
+        found = evaluate(args.run, args.data, args.device, args.workers)
     except (TrainProblem, DataProblem) as problem:
         raise common.refused(problem) from None
     if args.format == "json":

@@ -32,6 +32,7 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--precision", choices=("fp32", "bf16", "fp16"), help="the same as --set precision=…")
     for name, what in SPEED.items():
         parser.add_argument(f"--{name}", action=BooleanOptionalAction, default=None, help=f"{what}, or not")
+    common.workers_option(parser)
     common.python_option(parser)
     common.spec_options(parser)
 
@@ -97,6 +98,7 @@ def _run(args: Namespace, compilation: Compilation | None, project: Path) -> Run
             return train(
                 compilation, out_root=args.out, project=project, resume=args.resume, phase=args.phase, device=args.device,
                 report=shown.report, stop=stop, wishes=Wishes(args.compile, args.channels_last),
+                workers=args.workers,
             )  # fmt: skip
         except (TrainProblem, FileProblem, DataProblem) as problem:
             shown.close()

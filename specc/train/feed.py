@@ -1,0 +1,153 @@
+"""Batches of a data set on the device: prepared once and kept where they fit in memory, else made when asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from specc.data.batching import cut
+from specc.data.prepare import Prepared
+from specc.data.sources import DataProblem, Dataset
+from specc.model.graph import Model
+from specc.model.readying import follows
+from specc.train.augment import Augmenter
+from specc.train.loader import Batch, Indices, Loader, Order, moved, workers_for
+
+IN_MEMORY = 2**30  # bytes of samples up to which pictures are decoded once and kept
+NO_CLASS = 255  # what a mask is padded with
+DTYPES = {"float": torch.float32, "int": torch.int64, "bool": torch.bool}
+
+
+class Feed:
+    """Samples of a data set, prepared, in batches on a device. What fits in memory is prepared once and stays there.
+
+    Other samples are made by `workers` processes, a batch after the other; None is as many as are good. `augmenter`
+    changes those that train, on the processor unless they are in memory.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        dataset: Dataset,
+        pairs: Mapping[str, str],
+        prepared: Mapping[str, Prepared],
+        device: torch.device,
+        padding: float | None = None,
+        workers: int | None = None,
+    ) -> None:
+        self.dataset = dataset
+        self.device = device
+        self.prepared = prepared
+        self.padding = padding
+        lies_on = follows(dataset.facts)
+        self.follow = next((prepared[name] for name in prepared if lies_on and pairs[name] == lies_on), None)
+        self.inputs = {port.name: (pairs[port.name], DTYPES[model.type(port.value).dtype]) for port in model.inputs}
+        self.augmenter: Augmenter | None = None
+        self.whole = self._whole()
+        self.loader = Loader(self.made, workers_for(workers, self.whole is not None), device)
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def batch(self, indices: Indices, epoch: int | None = None) -> Batch:
+        """The inputs by name and the target of these samples; in an epoch, with what `augment` does to them there."""
+        return self.loader.one(indices, epoch) if self.whole is None else self.made(indices, epoch)
+
+    def batches(self, indices: Indices, size: int) -> Iterator[Batch]:
+        """All of these samples in their order; a single one that would be left over joins the batch before it."""
+        return self.all([(each, None) for each in cut(indices, size)])
+
+    def all(self, orders: Sequence[Order]) -> Iterator[Batch]:
+        """The batches of these orders, in their order."""
+        return self.loader(orders) if self.whole is None else (self.made(*each) for each in orders)
+
+    def made(self, indices: Indices, epoch: int | None) -> Batch:
+        """A batch where it is made: on the device for samples in memory, else on the processor."""
+        return self.augmenter.batch(indices, epoch) if self.augmenter and epoch is not None else self.read(indices)
+
+    def read(self, indices: Indices) -> Batch:
+        """Prepared samples, where they are made."""
+        if self.whole is None:
+            return self._stacked(indices)
+        at = torch.from_numpy(np.ascontiguousarray(indices)).to(self.device)
+        inputs, target = self.whole
+        return {name: each.index_select(0, at) for name, each in inputs.items()}, target.index_select(0, at)
+
+    def close(self) -> None:
+        """End the processes that read samples."""
+        self.loader.close()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a worker needs, where it is not a copy of this process."""
+        return {name: each for name, each in vars(self).items() if name != "loader"}
+
+    def _whole(self) -> Batch | None:
+        arrays = self.dataset.arrays()
+        if arrays is not None:
+            values, answers = arrays
+            inputs = {name: self._input(name, values[given]) for name, (given, _) in self.inputs.items()}
+            return moved((inputs, self._target(answers)), self.device)
+        sizes = {size for each in self.dataset.facts.input_shapes.values() for size in each}
+        if None in sizes:
+            return None
+        one, answer = self._stacked(np.arange(1))
+        if sum(each.numel() * each.element_size() for each in (*one.values(), answer)) * len(self) > IN_MEMORY:
+            return None
+        return moved(self._stacked(np.arange(len(self))), self.device)
+
+    def _stacked(self, indices: Indices) -> Batch:
+        """Samples one by one, each prepared by itself where their sizes may differ."""
+        samples = [self.dataset.sample(int(each)) for each in indices]
+        inputs = {}
+        for name, (given, _) in self.inputs.items():
+            each = [sample[0][given] for sample in samples]
+            if len({one.shape for one in each}) == 1:
+                inputs[name] = self._input(name, np.stack(each))
+            else:
+                ready = [self.prepared[name].apply(one) if name in self.prepared else one for one in each]
+                inputs[name] = self._typed(name, self._together(ready, self.padding))
+        targets = [sample[1] for sample in samples]
+        if len({one.shape for one in targets}) == 1:
+            return inputs, self._target(np.stack(targets))
+        ready = [self._followed(one) for one in targets]
+        none = None if self.padding is None else NO_CLASS
+        return inputs, self._numbers(self._together(ready, none))
+
+    def _together(self, arrays: list[NDArray[Any]], padding: float | None) -> NDArray[Any]:
+        """A batch of arrays, those that are smaller padded at the end."""
+        if len({one.shape for one in arrays}) > 1 and padding is None:
+            raise DataProblem(
+                "samples of different sizes cannot be in one batch",
+                "bring them to one size, or take `batch 1`, or `batch …, pad=0`",
+            )
+        largest = [max(sizes) for sizes in zip(*(one.shape for one in arrays), strict=True)]
+        filled = [
+            np.pad(
+                one,
+                [(0, most - have) for have, most in zip(one.shape, largest, strict=True)],
+                constant_values=padding or 0,
+            )
+            for one in arrays
+        ]
+        return np.stack(filled)
+
+    def _input(self, name: str, values: NDArray[Any]) -> torch.Tensor:
+        return self._typed(name, self.prepared[name].apply(values) if name in self.prepared else values)
+
+    def _typed(self, name: str, ready: NDArray[Any]) -> torch.Tensor:
+        return torch.from_numpy(np.ascontiguousarray(ready)).to(self.inputs[name][1])
+
+    def _target(self, values: NDArray[Any]) -> torch.Tensor:
+        return self._numbers(self._followed(values))
+
+    def _followed(self, values: NDArray[Any]) -> NDArray[Any]:
+        """A target that lies on an input, where `prepare` moved that."""
+        return values if self.follow is None else self.follow.moved(values, self.dataset.facts.target == "classes")
+
+    def _numbers(self, values: NDArray[Any]) -> torch.Tensor:
+        whole = values.dtype.kind in "iub"
+        return torch.from_numpy(np.ascontiguousarray(values)).to(torch.int64 if whole else torch.float32)
