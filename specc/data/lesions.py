@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -87,7 +88,7 @@ def _case(folder: Path, shape: tuple[int, int, int], chance: Chance) -> None:
     write_volume(folder / f"{MASK}.nii.gz", core.astype(np.uint8), spacing)
 
 
-def _regions(places: list[Array], chance: Chance, tissue: Array) -> tuple[Array, Array, Array]:
+def _regions(places: Sequence[Array], chance: Chance, tissue: Array) -> tuple[Array, Array, Array]:
     """The core of one or two pieces on one side, what lies around it, and scars anywhere, as truth values."""
     import numpy as np
 
@@ -108,13 +109,13 @@ def _regions(places: list[Array], chance: Chance, tissue: Array) -> tuple[Array,
     return core, late & tissue & ~core, scars & tissue & ~core
 
 
-def _ellipsoid(places: list[Array], middle: Any, reach: Any) -> Array:
+def _ellipsoid(places: Sequence[Array], middle: Any, reach: Any) -> Array:
     """Below 1 inside an ellipsoid, growing outwards."""
-    found: Array = sum(((x - at) / far) ** 2 for x, at, far in zip(places, middle, reach, strict=True))  # type: ignore[assignment]
+    found: Array = sum(((x - at) / far) ** 2 for x, at, far in zip(places, middle, reach, strict=True))
     return found
 
 
-def _wavy(places: list[Array], chance: Chance) -> Array:
+def _wavy(places: Sequence[Array], chance: Chance) -> Array:
     """A smooth field around 1, so that no lesion is an ellipsoid."""
     import numpy as np
 

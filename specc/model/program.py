@@ -47,6 +47,15 @@ class Measure:
 
 
 @dataclass(frozen=True, slots=True)
+class Sweep:
+    """Values, as texts, that keys of `--set` take in turn: all combinations, or so many of them by chance."""
+
+    values: Mapping[str, tuple[str, ...]]
+    draws: int | None
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
 class Program:
     """How a network is trained. Times are in epochs, `parts` the shares of training, validation and test.
 
@@ -85,6 +94,7 @@ class Program:
     human: float | None = None
     steps: int = 0
     precision: str = ""
+    sweep: Sweep | None = None
     texts: tuple[tuple[str, str], ...] = ()  # every setting as written, or its default
 
 

@@ -28,6 +28,7 @@ from specc.train.log import line as log_line
 from specc.train.loop import Loop
 from specc.train.problem import TrainProblem
 from specc.train.report import page as reports
+from specc.train.rows import watched
 from specc.train.runs import Run
 from specc.train.samples import Samples
 from specc.train.showing import figures
@@ -216,6 +217,7 @@ class _Book:
             "speed": code.speed.to_json(),
             "settings": [list(each) for each in code.program.texts],
             "measures": [each.label for each in code.measures],
+            "watched": list(watched(code, bool(len(parts.validation)))),
             "prepare": {name: each.to_json() for name, each in samples.prepared.items()},
             "data": {
                 "count": facts.count,

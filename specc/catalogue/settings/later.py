@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 LATER: dict[str, tuple[str, ...]] = {
-    "train": ("postprocess", "sweep"),
+    "train": ("postprocess",),
     "loss": ("discriminative",),
     "metric": ("precision", "recall", "auc", "dice", "iou", "hausdorff", "assd"),
     "export": ("postprocess",),

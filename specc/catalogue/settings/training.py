@@ -229,6 +229,26 @@ class Stop(Setting):
     holds = "stop"
 
 
+class SweepSetting(Setting):
+    """Trainings that differ in settings and parameters: `sweep optimizer.lr=[0.1, 0.01], width=[32, 64]` is four of them.
+
+    A name is what `--set` takes, with the list of its values. `random(n)` in front takes n of all combinations.
+    """
+
+    name = "sweep"
+    holds = "search"
+
+
+class RandomSearch(Setting):
+    """So many of the combinations, by chance (Bergstra and Bengio 2012), each at most once."""
+
+    role = "search"
+    name = "random"
+
+    n: Positive
+    """How many; which ones depends on `seed`."""
+
+
 class Early(Setting):
     """Stop when a figure has not become better for some epochs."""
 

@@ -22,7 +22,10 @@ class Edit:
 
 
 def changed(section: tree.Section, overrides: Mapping[str, str], bag: Bag) -> tuple[tree.Setting, ...]:
-    """The settings of a section with those of `overrides` in their place, and `optimizer.lr 0.1` worked in."""
+    """The settings of a section with those of `overrides` in their place, and `optimizer.lr 0.1` worked in.
+
+    An empty text leaves a setting out: `--set augment=`.
+    """
     settings: list[tree.Setting] = []
     for each in section.settings:
         if "." in each.name and len(each.arguments) == 1 and not each.arguments[0].name:
@@ -50,9 +53,11 @@ def edits(section: tree.Section, overrides: Mapping[str, str], bag: Bag) -> list
         at = [each for each in section.settings if each.name == head]
         found += [Edit(each.span, "") for each in section.settings if each.name == _rival(head, section.kind)]
         try:
-            if at:
+            if at and key == head and not text.strip():
+                found += [Edit(each.span, "") for each in at]
+            elif at:
                 found += [Edit(at[-1].span, _rewritten(at[-1], key, text)), *(Edit(each.span, "") for each in at[:-1])]
-            else:
+            elif text.strip():
                 end = section.span.end - 1
                 found.append(
                     Edit(Span(section.span.source, end, end), f"\n    {_rewritten(None, key, text, section.kind)}\n")
@@ -66,6 +71,9 @@ def _apply(settings: list[tree.Setting], key: str, text: str, name: str, bag: Ba
     head = key.partition(".")[0]
     settings[:] = [each for each in settings if each.name != _rival(head)]
     at = [place for place, each in enumerate(settings) if each.name == head]
+    if key == head and not text.strip():
+        settings[:] = [each for each in settings if each.name != head]
+        return
     try:
         line = _rewritten(settings[at[-1]] if at else None, key, text)
     except SpecError as error:

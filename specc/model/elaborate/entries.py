@@ -35,6 +35,7 @@ ROLES = {
     "clip": "way to clip",
     "stop": "rule to stop",
     "average": "mean of the weights",
+    "search": "way to search",
 }
 Refer = Callable[[tree.Expr], str]
 

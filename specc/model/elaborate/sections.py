@@ -13,6 +13,7 @@ from specc.model.elaborate.files import Unit
 from specc.model.elaborate.problem import Silent, problem, suggestion
 from specc.model.elaborate.scope import Scope
 from specc.model.elaborate.splitting import dealt
+from specc.model.elaborate.sweeping import swept
 from specc.model.graph import Model
 from specc.model.heads import outputs
 from specc.model.program import Chosen, Deployment, Measure, Program, Term
@@ -108,7 +109,7 @@ class _Reader:
             "regularize": self._many("regularize"), "clip": self._one("clip"), "measures": self._measures(),
             "weights": self._each("weights", self._plain), "stop": self._one("stop"),
             "rates": self._each("rates", self._plain), "freeze": self._each("freeze", self._plain),
-            "average": self._one("average"),
+            "average": self._one("average"), "sweep": swept(self.entries, self.settings, tuple(self.model.parameters), self.bag),
         }  # fmt: skip
         init, human = self._each("init", self._plain), self._single("human")
         batch, epochs, seed = (self._single(name) for name in ("batch", "epochs", "seed"))
@@ -136,7 +137,9 @@ class _Reader:
         for each in self.settings:
             try:
                 kind = find(each.name, role, each.name_span)
-                if each.name in seen and not (kind.many or kind.rest or kind.extra or each.name in ("loss", "weights")):
+                if each.name in seen and not (
+                    kind.many or kind.rest or kind.extra or each.name in ("loss", "weights", "sweep")
+                ):
                     raise problem("repeated-setting", each.name_span, f"`{each.name}` is said twice")
                 if kind.rival in seen:
                     message = f"`{each.name}` and `{kind.rival}` say the same thing in two ways"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 import sys
 from argparse import ArgumentParser, BooleanOptionalAction, Namespace
 from pathlib import Path
@@ -14,6 +13,7 @@ from specc.tools import common
 from specc.tools.cli import Failure
 
 if TYPE_CHECKING:
+    from specc.model.program import Sweep
     from specc.train.runs import Run
 
 
@@ -22,11 +22,19 @@ SPEED = {"compile": "run the network through torch.compile", "channels-last": "c
 
 def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", nargs="?", help="the spec (not with --resume)")
-    parser.add_argument("--resume", metavar="RUN", help="continue a run in its own folder")
+    parser.add_argument("--resume", metavar="RUN", help="continue a run in its own folder, or a sweep")
     parser.add_argument("--train", metavar="NAME", default="", dest="phase", help="a named phase: `train NAME { … }`")
     parser.add_argument(
         "--folds", action="store_true", help="train every fold of `split kfold(n)`, each in its own run"
     )
+    parser.add_argument(
+        "--sweep",
+        metavar="KEY=A,B,…",
+        action="append",
+        default=[],
+        help="train all combinations of these values of settings and parameters; random(n) takes n of them",
+    )
+    parser.add_argument("--jobs", metavar="N", type=int, default=1, help="trainings of a sweep at a time (default: 1)")
     parser.add_argument("--out", metavar="DIR", default="runs", help="where run folders go (default: runs)")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--precision", choices=("fp32", "bf16", "fp16"), help="the same as --set precision=…")
@@ -49,38 +57,76 @@ def _allowed(args: Namespace) -> int:
         raise Failure(2, "give a spec to train, or --resume RUN")
     if args.precision is not None:
         args.settings.append(f"precision={args.precision}")
-    chosen = (args.settings, args.size, args.network, args.phase, args.folds)
-    if args.resume is not None and (any(chosen) or args.compile is not None or args.channels_last is not None):
-        help = "--set, --size, --network, --train, --folds, --precision, --compile, --channels-last go with a spec"
-        raise Failure(2, "a run is continued as it was begun", help)
+    if args.jobs < 1:
+        raise Failure(2, f"`--jobs {args.jobs}` trains nothing", "one at a time is --jobs 1")
+    begun = (args.settings, args.size, args.network, args.phase, args.folds, args.sweep)
+    if args.resume is not None and (any(begun) or args.compile is not None or args.channels_last is not None):
+        options = "--set, --size, --network, --train, --folds, --sweep, --precision, --compile, --channels-last"
+        raise Failure(2, "a run is continued as it was begun", f"{options} go with a spec")
     if args.resume is not None:
-        return _ended([_run(args, None, Path.cwd())])
+        return _resumed(args)
+    if args.sweep:
+        args.settings.append(f"sweep={', '.join(map(_values, args.sweep))}")
     compilation, project = common.compiled(args.file, args), project_folder(args.file)
-    if not args.folds:
-        return _ended([_run(args, compilation, project)])
-    done: list[Run] = []
-    for number in range(1, _folds(compilation, args, project) + 1):
-        args.settings.append(f"split.fold={number}")
-        done.append(_run(args, common.compiled(args.file, args), project))
-        if done[-1].interrupted:
-            break
-    return _ended(done)
+    if args.folds or _sweep(compilation, args) is not None:
+        return _many(args, compilation, project)
+    if args.jobs > 1:
+        raise Failure(2, "--jobs goes with --sweep and --folds", "one training has nothing beside it")
+    return _ended(_run(args, compilation, project))
 
 
-def _folds(compilation: Compilation, args: Namespace, project: Path) -> int:
-    """How many folds there are to train; ends the command where there are none."""
-    from specc.data.parting import number_of_folds
-    from specc.data.sources import DataProblem
+def _values(text: str) -> str:
+    """`optimizer.lr=0.1,0.01` as the spec has it, `optimizer.lr=[0.1,0.01]`."""
+    key, sign, values = (each.strip() for each in text.partition("="))
+    if not sign or "(" in key:
+        return text
+    return f"{key}={values}" if values.startswith("[") else f"{key}=[{values}]"
+
+
+def _sweep(compilation: Compilation, args: Namespace) -> Sweep | None:
+    plan = compilation.programs.get((compilation.model().name, args.phase))
+    return plan.sweep if plan is not None else None
+
+
+def _resumed(args: Namespace) -> int:
+    """Go on with a run, or with a sweep."""
+    from specc.train.sweep import SweepBook, sweep_file
+
+    if sweep_file(Path(args.resume)) is None:
+        return _ended(_run(args, None, Path.cwd()))
+    from specc.tools import sweeps
     from specc.train.problem import TrainProblem
-    from specc.train.program import chosen
 
     try:
-        number = number_of_folds(chosen(compilation, args.phase)[1], project)
-    except (TrainProblem, DataProblem) as problem:
+        book = SweepBook.load(Path(args.resume))
+        return sweeps.run(book, sweeps.Work(args.jobs, args.device, args.allow_python))
+    except TrainProblem as problem:
         raise common.refused(problem) from None
-    if not number:
-        raise Failure(2, "there are no folds to train", "write `split kfold(5)`")
-    return number
+
+
+def _many(args: Namespace, compilation: Compilation, project: Path) -> int:
+    """All points of the sweep and all folds that are asked for, each in its own run."""
+    from specc.data.files import FileProblem
+    from specc.data.sources import DataProblem
+    from specc.tools import sweeps
+    from specc.train.problem import TrainProblem
+    from specc.train.program import chosen, device_of
+    from specc.train.runs import self_contained
+    from specc.train.speed import Wishes
+    from specc.train.sweep import SweepBook
+
+    try:
+        device_of(args.device)
+        model, plan = chosen(compilation, args.phase)
+        text = self_contained(compilation, model)
+        wishes = Wishes(args.compile, args.channels_last)
+        book = SweepBook(Path(args.out) / model.name, "", text, model.name, args.phase, project, wishes)
+        book.lay_out(plan.sweep, plan.seed, args.folds)
+        sweeps.check(book)
+        book.create()
+        return sweeps.run(book, sweeps.Work(args.jobs, args.device, args.allow_python))
+    except (TrainProblem, DataProblem, FileProblem) as problem:
+        raise common.refused(problem) from None
 
 
 def _run(args: Namespace, compilation: Compilation | None, project: Path) -> Run:
@@ -105,15 +151,10 @@ def _run(args: Namespace, compilation: Compilation | None, project: Path) -> Run
             raise common.refused(problem) from None
 
 
-def _ended(done: list[Run]) -> int:
-    """The folders to stdout; of several runs the mean and the standard deviation of their test figures to stderr."""
-    for run in done:
-        if run.interrupted:
-            print(f"interrupted; continue with: specc train --resume {run.folder}", file=sys.stderr)
-            return 130
-        print(run.folder)
-    for name in done[0].results if len(done) > 1 else ():
-        values = [run.results[name] for run in done]
-        mean, spread = statistics.fmean(values), statistics.stdev(values)
-        print(f"test over {len(done)} folds: {name} {mean:.4f} ± {spread:.4f}", file=sys.stderr)
+def _ended(run: Run) -> int:
+    """The folder to stdout."""
+    if run.interrupted:
+        print(f"interrupted; continue with: specc train --resume {run.folder}", file=sys.stderr)
+        return 130
+    print(run.folder)
     return 0
