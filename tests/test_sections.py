@@ -238,6 +238,11 @@ def test_export_settings():
     assert errors("export { opset 20 }")[0][0] == "unsupported-setting"
     assert errors("export { precision fp16 }")[0][0] == "unsupported-setting"
     assert errors("export { outputs logits }") == [("unknown-output", "outputs logits")]
+    assert compiled("export { outputs argmax, output.softmax }").deployments["Net"].outputs == (
+        "argmax",
+        "output.softmax",
+    )
+    assert errors("export { outputs seg.argmax }") == [("unknown-output", "outputs seg.argmax")]
     assert errors("export { postprocess none }")[0][0] == "unsupported-setting"
 
 

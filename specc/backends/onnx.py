@@ -21,6 +21,8 @@ from specc.backends.onnx_weights import WeightProblem, WeightSource
 from specc.catalogue.entry import Misfit
 from specc.catalogue.op import TensorType
 from specc.model.graph import Model, Port, Step, ValueId
+from specc.model.heads import End
+from specc.model.heads import ends as ends_of
 from specc.text.diagnostics import Diagnostic, SpecError
 from specc.text.source import Span
 
@@ -76,19 +78,19 @@ def lower(
     """
     if weights is not None:
         onnx_weights.check(model, weights)
-    ports = _ports(model, outputs)
+    asked = _asked(model, outputs)
     builder = Builder(model)
     env: dict[ValueId, Tensor] = {}
     for port in model.inputs:
         if not port.training:
             env[port.value] = _input(builder, port, model.type(port.value), (prepare or {}).get(port.name))
-    for port in ports:
-        builder.reserve(port.name)
+    for each in asked:
+        builder.reserve(each.name)
     sizes = Sizes(builder)
-    steps, wanted = _needed(model, ports)
+    steps, wanted = _needed(model, asked)
     for step in steps:
         _lower_step(builder, sizes, step, env, wanted)
-    ends = _ends(builder, ports, env)
+    ends = _ends(builder, asked, env)
     nodes = _alive(builder, ends)
     if folded:
         nodes = fold(builder, nodes, ends)
@@ -96,9 +98,9 @@ def lower(
 
 
 # ------------------------------------------------------------------------------------------------------- the steps
-def _needed(model: Model, ports: Sequence[Port]) -> tuple[list[Step], set[ValueId]]:
+def _needed(model: Model, asked: Sequence[End]) -> tuple[list[Step], set[ValueId]]:
     """The steps that the outputs depend on, in order, and the tensors."""
-    wanted = {port.value for port in ports}
+    wanted = {each.value for each in asked}
     found = []
     for step in reversed(model.steps):
         if wanted.intersection(step.outputs):
@@ -220,36 +222,37 @@ def _refusal(step: Step, message: str, help: str = "") -> SpecError:
 
 
 # ----------------------------------------------------------------------------------------------------- the outputs
-def _ports(model: Model, names: Sequence[str] | None) -> list[Port]:
-    if names is None:
-        return [port for port in model.outputs if not port.training]
-    known = {port.name: port.value for port in model.outputs}
-    places = {step.path: step.outputs[0] for step in reversed(model.steps)}
-    labels = {value.name: value.id for value in reversed(model.values) if value.name}
-    found = []
-    for name in names:
-        value = known.get(name, labels.get(name, places.get(name)))
-        if value is None:
-            span: Span | None = model.outputs[0].span if model.outputs else None
-            help = f"it has {', '.join(sorted({*known, *labels}))}"
-            raise SpecError(Diagnostic("unknown-output", span, f"{model.name} has no tensor `{name}`", help))
-        found.append(Port(name, value))
-    return found
+def _asked(model: Model, names: Sequence[str] | None) -> list[End]:
+    try:
+        return ends_of(model, names)
+    except Misfit as misfit:
+        span: Span | None = model.outputs[0].span if model.outputs else None
+        raise SpecError(Diagnostic(misfit.code, span, misfit.message, misfit.help)) from misfit
 
 
-def _ends(builder: Builder, ports: Sequence[Port], env: dict[ValueId, Tensor]) -> list[Tensor]:
+def _ends(builder: Builder, asked: Sequence[End], env: dict[ValueId, Tensor]) -> list[Tensor]:
     """The tensors of the outputs under their names; one that has another name already is copied."""
     ends: list[Tensor] = []
-    for port in ports:
-        tensor = env[port.value]
-        if tensor.kind == "input" and tensor.name == port.name:
+    for each in asked:
+        tensor = env[each.value]
+        if each.applied:
+            tensor = _applied(builder, each, tensor)
+        elif tensor.kind == "input" and tensor.name == each.name:
             ends.append(tensor)  # an input that is an output as it is
             continue
-        if tensor.kind != "node" or tensor in ends:
-            tensor = builder.node("Identity", f"{port.name}/Identity", (tensor,), (tensor.type,)).outputs[0]
-        builder.rename(tensor, port.name)
+        elif tensor.kind != "node" or tensor in ends:
+            tensor = builder.node("Identity", f"{each.name}/Identity", (tensor,), (tensor.type,)).outputs[0]
+        builder.rename(tensor, each.name)
         ends.append(tensor)
     return ends
+
+
+def _applied(builder: Builder, end: End, x: Tensor) -> Tensor:
+    """A head that the network itself does not have."""
+    kind, words = {"softmax": ("Softmax", {}), "argmax": ("ArgMax", {"keepdims": 0})}[end.applied]
+    node = builder.node(kind, end.name, (x,), (end.type(builder.model),), axis=x.dim(end.axis), **words)
+    node.doc = f"{end.applied} of the output, asked for in `export`"
+    return node.outputs[0]
 
 
 def _alive(builder: Builder, ends: Sequence[Tensor]) -> list[Node]:

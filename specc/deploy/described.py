@@ -13,7 +13,7 @@ import specc
 from specc.backends import onnx_file
 from specc.catalogue.op import Dtype, TensorType
 from specc.deploy.form import WHOLE, Form, inputs, insides
-from specc.model.graph import Model, Port
+from specc.model.graph import Model
 from specc.sizes.conditions import All, Compare, Not, Predicate, admissible, both, nearest, symbols_in
 from specc.sizes.conditions import Any as AnyOf
 from specc.sizes.dim import Dim, Size, parse, text
@@ -131,8 +131,8 @@ def describe(
             "imports": dict(origin.imports),
         },
         "outputs.asked": None if form.outputs is None else list(form.outputs),
-        "inputs": [_side(model, port, form.takes(model, port)) for port in inputs(model)],
-        "outputs": [_side(model, port, model.type(port.value)) for port in model.outputs if not port.training],
+        "inputs": [_side(port.name, form.takes(model, port)) for port in inputs(model)],
+        "outputs": [_side(each.name, each.type(model), each.makes(model)) for each in form.gives(model)],
         "sizes": [{"symbols": list(each.symbols), "text": each.text} for each in conditions],
         "admits": _plain(admits),
         "classes": list(classes),
@@ -214,11 +214,9 @@ def _prepare(kept: Any, sides: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]
     return {sides[0]["name"]: kept}
 
 
-def _side(model: Model, port: Port, type: TensorType) -> dict[str, Any]:
-    step = model.values[port.value].step
-    makes = "" if step is None else model.steps[step].op.makes
+def _side(name: str, type: TensorType, makes: str = "") -> dict[str, Any]:
     shape = [int(size) if isinstance(size, int) else text(size) for size in type.shape]
-    return {"name": port.name, "dtype": type.dtype, "shape": shape, "makes": makes}
+    return {"name": name, "dtype": type.dtype, "shape": shape, "makes": makes}
 
 
 def _read_side(each: Mapping[str, Any]) -> Side:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,8 +57,9 @@ def export(
         FileProblem: the file cannot be written.
     """
     path = Path(path)
+    graph = form.lower(model, weights)
     said = describe(model, origin, form=form, classes=classes, tolerance=tolerance, prepare=prepare, encoding=encoding)
-    graph = form.lower(model, weights, said)
+    graph = replace(graph, metadata=said)
     proof = None
     with aside(path) as temporary:
         written = write(graph, temporary, side_file=side_file)

@@ -10,6 +10,7 @@ from specc.backends.onnx import OnnxModel, lower
 from specc.backends.onnx_weights import WeightSource
 from specc.catalogue.op import TensorType
 from specc.model.graph import Model, Port
+from specc.model.heads import End, ends
 from specc.sizes.conditions import Predicate
 from specc.sizes.dim import Dim, Size
 
@@ -28,16 +29,19 @@ class Form:
     inside: Mapping[str, Inside] = field(default_factory=dict)
     folded: bool = True
 
-    def lower(self, model: Model, weights: WeightSource | None, metadata: Mapping[str, str] | None = None) -> OnnxModel:
+    def lower(self, model: Model, weights: WeightSource | None) -> OnnxModel:
         """The graph of the file."""
         return lower(
             model,
             weights=weights,
             outputs=self.outputs,
-            metadata=metadata,
             prepare=self.inside,
             folded=self.folded,
         )
+
+    def gives(self, model: Model) -> list[End]:
+        """The outputs of the file."""
+        return ends(model, self.outputs)
 
     def takes(self, model: Model, port: Port) -> TensorType:
         """The type of an input of the file."""

@@ -191,7 +191,9 @@ def _named(predictor: Predictor, sample: Sample, outputs: dict[str, Array]) -> P
         else:
             continue
         return _sure(sample, outputs, classes, tuple(shares.tolist()))
-    return Prediction(sample.source, outputs, sample=sample)
+    chosen = next((outputs[side.name] for side in predictor.outputs if side.makes == "class"), None)
+    label = classes[int(chosen)] if chosen is not None and chosen.ndim == 0 and classes else ""
+    return Prediction(sample.source, outputs, label, sample=sample)
 
 
 def _sure(sample: Sample, outputs: dict[str, Array], classes: Sequence[str], shares: tuple[float, ...]) -> Prediction:

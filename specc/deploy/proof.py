@@ -91,10 +91,9 @@ def prove(model: Model, onnx_path: Path | str, module: Any, *, tolerance: float 
     found = []
     for at, (sizes, batch) in enumerate(trials(model, form)):
         given = random_inputs(model, sizes, batch, at, form)
-        inputs = form.prepared(given)
-        error, output = _difference(model, session, module, given, inputs, sizes, batch)
+        error, output = _difference(model, session, module, given, form, sizes, batch)
         if at == 0:
-            error, output = max((error, output), _below_heads(model, onnx_path, module, given, inputs, form))
+            error, output = max((error, output), _below_heads(model, onnx_path, module, given, form))
         if not error <= tolerance:
             _part(model, Path(onnx_path), module, given, tolerance, (sizes, batch, error, output), form)
         found.append(Run(sizes, batch, error))
@@ -200,27 +199,29 @@ def relative_error(got: NDArray[Any], wanted: NDArray[Any]) -> float:
 
 # ------------------------------------------------------------------------------------------------------ comparing
 def _difference(
-    model: Model, session: Any, module: Any, given: Arrays, inputs: Arrays, sizes: Mapping[str, int], batch: int
+    model: Model, session: Any, module: Any, given: Arrays, form: Form, sizes: Mapping[str, int], batch: int
 ) -> tuple[float, str]:
     """The largest relative error over all outputs, and the output that has it."""
-    names = [each.name for each in session.get_outputs()]
+    from specc.deploy.ends import errors
+
+    ends = form.gives(model)
+    names = [each.name for each in ends]
     at = ", ".join([*(f"{name}={size}" for name, size in sizes.items()), f"batch {batch}"])
     with _refusals("onnxruntime", at):
         got = dict(zip(names, session.run(names, given), strict=True))
+    for each in ends:
+        type = each.type(model)
+        shape = (*([batch] if type.batched else []), *(evaluate(size, sizes) for size in type.shape))
+        if got[each.name].shape != shape:
+            raise Disproved(f"the output {each.name} is {list(got[each.name].shape)}, the spec says {list(shape)}")
     with _refusals("PyTorch", at):
-        wanted = run_torch(model, module, inputs)
-    known = {port.name: model.type(port.value) for port in model.outputs}
+        found = errors(model, module, ends, form.prepared(given), got, relative_error)
     worst, where = 0.0, names[0]
     for name in names:
-        if name not in wanted:
+        if name not in found:
             raise Disproved(f"the output {name} is not one of the network's, so PyTorch has nothing to compare it with")
-        type = known[name]
-        shape = (*([batch] if type.batched else []), *(evaluate(size, sizes) for size in type.shape))
-        if got[name].shape != shape:
-            raise Disproved(f"the output {name} is {list(got[name].shape)}, the spec says {list(shape)}")
-        error = relative_error(got[name], wanted[name])
-        if not error <= worst:
-            worst, where = error, name
+        if not found[name] <= worst:
+            worst, where = found[name], name
     return worst, where
 
 
@@ -234,9 +235,7 @@ def _prepared(model: Model, path: Path | str, form: Form) -> float:
     return error
 
 
-def _below_heads(
-    model: Model, path: Path | str, module: Any, given: Arrays, inputs: Arrays, form: Form
-) -> tuple[float, str]:
+def _below_heads(model: Model, path: Path | str, module: Any, given: Arrays, form: Form) -> tuple[float, str]:
     """The largest relative error of the tensors that go into the heads, such as a softmax, and what it is in."""
     from specc.deploy.parting import onnx_values
 
@@ -248,7 +247,7 @@ def _below_heads(
     if not heads:
         return 0.0, ""
     got = onnx_values(model, path, given, heads.values(), form)
-    wanted = run_torch(model, module.logits, inputs)
+    wanted = run_torch(model, module.logits, form.prepared(given))
     errors = [
         (relative_error(got[value], wanted[name]), f"the logits of {name}")
         for name, value in heads.items()

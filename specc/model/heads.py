@@ -6,14 +6,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from specc.catalogue.axes import UNSAID, position
+from specc.catalogue.entry import Misfit
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from specc.catalogue.op import TensorType
     from specc.catalogue.setting import Loss
     from specc.model.graph import Model, Port, Step, ValueId
     from specc.sizes.dim import Size
 
 OUTPUT = "output"
+APPLIED = ("softmax", "argmax")  # what an exported file can make of an output
+SHARES = ("probabilities", "log-probabilities")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +63,78 @@ def head(model: Model, output: str) -> Head:
     makes = step.op.makes if step is not None else ""
     undone = last is not None and last.op.undone and last.outputs[0] == value
     return Head(kind, makes, undone, step)
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """An output of an exported file: the tensor `value` under a name, as it is, or what `applied` makes of the output
+    `of` along the classes on `axis`."""
+
+    name: str
+    value: ValueId
+    applied: str = ""
+    of: str = ""
+    axis: int = 0
+
+    def type(self, model: Model) -> TensorType:
+        found = model.type(self.value)
+        if self.applied != "argmax":
+            return found
+        shape = found.shape[: self.axis] + found.shape[self.axis + 1 :]
+        return found.to(*shape, dtype="int")
+
+    def makes(self, model: Model) -> str:
+        """What its numbers are, such as "probabilities"; "class" for numbers of classes."""
+        if self.applied:
+            return {"softmax": "probabilities", "argmax": "class"}[self.applied]
+        step = maker(model, self.value)
+        return "" if step is None else step.op.makes
+
+
+def ends(model: Model, names: Sequence[str] | None) -> list[End]:
+    """The outputs of a file that is asked for these names, or for all that the network gives.
+
+    A name is that of an output, of a label or a step in the network, or `softmax` or `argmax` of the only output or, as
+    `seg.argmax`, of the output `seg`.
+
+    Raises:
+        Misfit: a name that stands for nothing, or a head that the output's numbers do not admit.
+    """
+    given = [port for port in model.outputs if not port.training]
+    if names is None:
+        return [End(port.name, port.value) for port in given]
+    known = {port.name: port.value for port in model.outputs}
+    places = {step.path: step.outputs[0] for step in reversed(model.steps)}
+    labels = {value.name: value.id for value in reversed(model.values) if value.name}
+    found = []
+    for name in names:
+        value = known.get(name, labels.get(name, places.get(name)))
+        *front, last = name.rsplit(".", 1)
+        if value is not None:
+            found.append(End(name, value))
+        elif last in APPLIED and (not front or front[0] in known):
+            found.append(_applied(model, name, front[0] if front else "", last, given))
+        else:
+            help = f"it has {', '.join(sorted({*known, *labels}))}"
+            raise Misfit("unknown-output", f"{model.name} has no tensor `{name}`", help)
+    return found
+
+
+def _applied(model: Model, name: str, of: str, applied: str, given: Sequence[Port]) -> End:
+    if not of and len(given) > 1:
+        help = f"say of which: {', '.join(f'{port.name}.{applied}' for port in given)}"
+        raise Misfit("unknown-output", f"{model.name} has {len(given)} outputs, so `{name}` could be of any", help)
+    of = of or given[0].name
+    there = head(model, of)
+    value = outputs(model)[of].value
+    if there.type.dtype != "float" or not there.type.rank or there.makes not in ("", *SHARES) or there.numbers() == 1:
+        message = f"`{name}` is of scores of several classes; `{of}` gives something else"
+        raise Misfit("unknown-output", message, f"name the output itself: {of}")
+    if applied == "argmax" and there.undone and there.step is not None:
+        value = there.step.inputs[0]  # the largest score has the largest share
+    elif there.makes == SHARES[0] and applied == "softmax":
+        return End(name, value)
+    return End(name, value, applied, of, there.axis())
 
 
 def maker(model: Model, value: ValueId) -> Step | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from specc.catalogue.axes import shape as spell
 from specc.catalogue.entry import Misfit
 from specc.catalogue.setting import BALANCED, PER_CLASS
-from specc.model.heads import Head, head, outputs
+from specc.model.heads import SHARES, Head, head, outputs
 from specc.sizes.dim import Dim, Size, product
 from specc.text.diagnostics import Diagnostic
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from specc.model.graph import Model
     from specc.model.program import Chosen, Program, Term
 
-SHARES = ("probabilities", "log-probabilities")
 SIGN = "sign"
 MADE = {
     "probability": ("probability",),

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 from specc.catalogue import registry
+from specc.catalogue.entry import Misfit
 from specc.catalogue.setting import OPSET, Setting
 from specc.model.elaborate.changes import changed
 from specc.model.elaborate.entries import Entries, article, find, such_as
@@ -15,7 +16,7 @@ from specc.model.elaborate.scope import Scope
 from specc.model.elaborate.splitting import dealt
 from specc.model.elaborate.sweeping import swept
 from specc.model.graph import Model
-from specc.model.heads import outputs
+from specc.model.heads import APPLIED, ends, outputs
 from specc.model.program import Chosen, Deployment, Measure, Program, Term
 from specc.sizes.dim import product
 from specc.syntax import tree
@@ -333,13 +334,16 @@ class _Reader:
         return Deployment(opset.entry.number, "fp32", tuple(named), sizes, inside, folded, span)
 
     def _deployed(self, chosen: Chosen) -> list[str]:
+        """Outputs by name, and heads of outputs; what stands inside the network is for programs."""
         known = [name for name, port in self.outputs.items() if not port.training]
         for name in chosen.entry.rest_values:
-            if name not in known and registry.op(name) is not None:
-                message = f"`outputs {name}` is not yet there in this version"
-                raise problem("unsupported-setting", chosen.span, message, f"name an output: {', '.join(known)}")
-            if name not in known:
-                raise problem(
-                    "unknown-output", chosen.span, f"the network has no output `{name}`", suggestion(name, known)
-                )
+            if name in known:
+                continue
+            if name.rsplit(".", 1)[-1] not in APPLIED:
+                help = suggestion(name, [*known, *APPLIED])
+                raise problem("unknown-output", chosen.span, f"the network has no output `{name}`", help)
+            try:
+                ends(self.model, [name])
+            except Misfit as misfit:
+                raise problem(misfit.code, chosen.span, misfit.message, misfit.help) from None
         return list(chosen.entry.rest_values)
