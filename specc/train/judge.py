@@ -48,7 +48,7 @@ class Judged:
 
     def spelled(self, error: float) -> str:
         """An error for people: shares in percent."""
-        return f"{error:.1%}" if self.found.share else f"{error:.4g}"
+        return f"{error:.1%}".replace("-0.0%", "0.0%") if self.found.share else f"{error:.4g}"
 
     def to_json(self) -> dict[str, Any]:
         """For config.json."""
@@ -75,7 +75,8 @@ def judged(
     seen = measure(code, samples.feed, chosen).get(figure), row.get(f"validation.{figure}"), results.get(figure)
     train, dev, test = (None if each is None else 1 - each if rises else each for each in seen)
     counted = first is not None and any(each in CLASSES for each in first.metric.entry.targets)
-    counts = (len(chosen), len(parts.validation), len(parts.test)) if counted else (0, 0, 0)
+    whole = len(chosen) == len(parts.train)
+    counts = (0 if whole else len(chosen), len(parts.validation), len(parts.test)) if counted else (0, 0, 0)
     found = verdict(code.program.human, train, dev, test, share=rises, counts=counts)
     return Judged(found, figure, rises, len(chosen), advice(found, _practice(code, best)))
 

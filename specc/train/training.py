@@ -26,8 +26,9 @@ from specc.train.judge import Judged, judged
 from specc.train.length import counted, updates, whole
 from specc.train.log import line as log_line
 from specc.train.loop import Loop
+from specc.train.pace import Pace
 from specc.train.problem import TrainProblem
-from specc.train.report import page as reports
+from specc.train.report.page import Story, page
 from specc.train.rows import watched
 from specc.train.runs import Run
 from specc.train.samples import Samples
@@ -143,12 +144,15 @@ def _close(book: _Book, code: programs.Code, samples: Samples, loop: Loop, reaso
     if not interrupted:
         load_best(book.folder / runs.BEST, code.module, best)
         if len(samples.parts.test):
-            results, shown = figures(code, samples.feed, samples.parts.test)
+            results, shown = figures(code, samples, samples.parts.test)
         judgement = judged(code, samples, loop.rows, best, results)
     status = "interrupted" if interrupted else "finished"
     book.write(status, results, judgement, epoch=loop.state.epoch, best_epoch=best)
-    page = reports.page(code, samples, loop.rows, results, shown, judgement, best, reason)
-    write_text(book.folder / runs.REPORT, page)
+    story = Story(code, samples, loop.rows, results, shown, judgement, best, reason, book.sha256, book.pace.seconds)
+    text, failures = page(story)
+    write_text(book.folder / runs.REPORT, text)
+    for each in failures:
+        book.log(each)
     book.say(
         Finished(book.folder, loop.state.epoch, best, reason, results, seconds, judgement.lines() if judgement else ())
     )
@@ -181,8 +185,11 @@ class _Book:
 
     def __post_init__(self) -> None:
         self.began = time.monotonic()
+        self.pace = Pace()
+        self.sha256 = hashlib.sha256(self.text.encode()).hexdigest()
 
     def say(self, event: Event) -> None:
+        self.pace.saw(event)
         line = log_line(event)
         if line:
             self.log(line)
@@ -212,7 +219,7 @@ class _Book:
             **progress,
             "results": {name: _number(value) for name, value in results.items()},
             **verdict,
-            "spec_sha256": hashlib.sha256(self.text.encode()).hexdigest(),
+            "spec_sha256": self.sha256,
             "seed": code.program.seed,
             "speed": code.speed.to_json(),
             "settings": [list(each) for each in code.program.texts],

@@ -100,7 +100,8 @@ def verdict(
       errors (`share=False`) from a quarter of the smaller error on.
     - a large gap is high if it is also more than chance: more than two standard errors of the difference, from e(1-e)/n
       of each share, which no mean of numbers from 0 to 1 over n independent samples exceeds. `counts` are the samples
-      behind train, dev and test; 0 leaves chance out.
+      that stand for more of their kind behind train, dev and test; 0 for an error that is no estimate, as that of all
+      training samples is.
     """
     human, train, dev, test = (_finite(each) for each in (human, train, dev, test))
     of_train, of_dev, of_test = counts if share else (0, 0, 0)

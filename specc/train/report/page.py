@@ -1,135 +1,144 @@
-"""report.html: curves, verdict, answers and settings on one page that needs nothing else."""
+"""report.html: what a run was, on one page that needs nothing else and holds a few megabytes at most.
+
+What it shows of samples, layers and rows is bounded by the constants of the files beside this one. A section that
+cannot be drawn says so in its place and is returned as a failure: a report never costs a run.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import csv
+import io
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
 
+from specc.train import showing
 from specc.train.judge import Judged
 from specc.train.log import REASONS
 from specc.train.program import Code
-from specc.train.report import chart
+from specc.train.report import answers, chart, facts
+from specc.train.report.inside import inside
+from specc.train.report.judgement import judgement
+from specc.train.report.markup import Html, html, number, paragraph, percent, section
+from specc.train.report.style import POLICY, STYLE
 from specc.train.samples import Samples
 from specc.train.showing import Shown
 
-MOST_CLASSES = 40
-STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #1c1e21; }
-h1 { margin-bottom: 0; } h2 { margin: 2rem 0 .3rem; } p { margin: .3rem 0; } .verdict { font-size: 1.2rem; }
-.figures { display: flex; flex-wrap: wrap; gap: 0 1.5rem; } figure { margin: 1rem 0 0; } svg { max-width: 100%; }
-figcaption { display: flex; gap: 1.2rem; max-width: 460px; } .legend { margin-left: auto; font-size: 12px; }
-.legend span { margin-left: .9rem; } .legend i { display: inline-block; width: 16px; height: 3px; margin: 0 5px 3px 0; }
-.legend .dashed { height: 0; border-top: 2px dashed #868e96; }
-svg text { font-size: 11px; fill: #57606a; } circle { fill: #1f6feb; fill-opacity: .55; }
-.line { fill: none; stroke-width: 2; } .grid { stroke: #eef0f2; } .axis { fill: none; stroke: #adb5bd; }
-.best { stroke: #868e96; stroke-dasharray: 4 3; }
-table { border-collapse: collapse; margin: .5rem 0; } td, th { padding: .15rem .6rem; text-align: right; }
-th, td:first-child { text-align: left; } tr { border-bottom: 1px solid #e5e7eb; } .words td { text-align: left; }
-code { font-size: 13px; overflow-wrap: anywhere; } .chosen { background: #fff3bf; }
-.confusion th { text-align: right; white-space: nowrap; } .confusion td { min-width: 1.6rem; }
-.table { overflow-x: auto; } .right { background: #d3f9d8; } .wrong { background: #ffe3e3; } .share { color: #57606a; }
-"""
+FAILED = "This section could not be drawn"
 
 
-def page(
-    code: Code,
-    samples: Samples,
-    rows: Sequence[Mapping[str, float]],
-    results: Mapping[str, float],
-    shown: Shown | None,
-    judgement: Judged | None,
-    best_epoch: int,
-    reason: str,
-) -> str:
-    """The whole page."""
+@dataclass(frozen=True, slots=True)
+class Story:
+    """All that a report tells: `rows` are those of metrics.csv, `results` the figures of the test part, `seconds` how
+    long the epochs took that this process saw, `spec` the hash of the spec."""
+
+    code: Code
+    samples: Samples
+    rows: Sequence[Mapping[str, float]]
+    results: Mapping[str, float]
+    shown: Shown | None
+    judged: Judged | None
+    best: int
+    reason: str
+    spec: str
+    seconds: Sequence[float] = ()
+
+
+def page(story: Story) -> tuple[str, list[str]]:
+    """The whole page, and a line for each section that could not be drawn."""
+    failures: list[str] = []
+    code, samples = story.code, story.samples
+    sections: tuple[tuple[str, str, Callable[[], Html]], ...] = (
+        ("Verdict", "verdict", lambda: judgement(story.judged) if story.judged is not None else Html("")),
+        ("Curves", "curves", lambda: _curves(story)),
+        ("Answers on the test part", "answers", lambda: _answers(story)),
+        ("First layers", "layers", lambda: _layers(story)),
+        ("Network", "network", lambda: facts.network(code.model)),
+        ("Split", "split", lambda: facts.split(samples, code.program)),
+        ("Data", "data", lambda: facts.data(samples)),
+        ("Settings", "settings", lambda: facts.pairs(code.program.texts)),
+        ("Made with", "versions", lambda: facts.versions(code, story.spec, story.seconds)),
+        ("Epochs", "epochs", lambda: facts.epochs(story.rows, story.best)),
+    )
+    drawn = [(title, anchor, _guarded(title, anchor, make, failures)) for title, anchor, make in sections]
     name = escape(code.model.name)
+    menu = "".join(f"<a href=#{anchor}>{escape(title)}</a>" for title, anchor, made in drawn if made)
+    body = "".join(made for _, _, made in drawn)
     return (
-        f"<!doctype html>\n<html lang=en><meta charset=utf-8><title>{name}</title><style>{STYLE}</style>\n"
-        f"<h1>{name}</h1>\n<p class=verdict>{escape(_headline(results, best_epoch, len(rows), reason))}</p>\n"
-        f"{_judgement(judgement)}\n"
-        f"<div class=figures>{_curves(rows, best_epoch)}</div>\n{_answers(shown, samples.facts.class_names)}\n"
-        f"<h2>Settings</h2>\n{_table(code.program.texts)}\n<h2>Data</h2>\n{_table(_data(samples))}\n"
-        f"<h2>Epochs</h2>\n{_epochs(rows, best_epoch)}\n</html>\n"
+        "<!doctype html>\n<html lang=en>\n<head><meta charset=utf-8>"
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
+        '<meta name=viewport content="width=device-width, initial-scale=1">'
+        f"<title>{name}</title><style>{STYLE}</style></head>\n"
+        f"<body><h1>{name}</h1>\n{_headline(story)}\n<nav>{menu}</nav>\n{body}</body>\n</html>\n"
+    ), failures
+
+
+def _guarded(title: str, anchor: str, make: Callable[[], Html], failures: list[str]) -> Html:
+    """A section; where drawing it fails, what was wrong."""
+    try:
+        return section(title, make(), anchor=anchor)
+    except Exception as error:  # whatever it is, the run is worth more than its picture
+        said = f"{FAILED}: {type(error).__name__}: {error}"
+        failures.append(f"report, {title}: {said}")
+        return section(title, paragraph(said, "failed"), anchor=anchor)
+
+
+def _headline(story: Story) -> Html:
+    """The figures of the test part, and how training ended."""
+    tiles = "".join(
+        f"<div><b>{_figure(story, name, value)}</b><span>test {html(name)}</span></div>"
+        for name, value in sorted(story.results.items(), key=lambda each: each[0] == "loss")
+    )
+    epochs = len(story.rows)
+    ended = f"{epochs} epoch{'s' if epochs != 1 else ''}; {REASONS[story.reason]}"
+    if story.best:
+        ended += f"; best was epoch {story.best}"
+    if not story.results:
+        ended += "; nothing was measured on a test part"
+    return Html(
+        f"{paragraph(ended + '.', 'soft')}<div class=tiles>{tiles}</div>" if tiles else paragraph(ended + ".", "soft")
     )
 
 
-def _headline(results: Mapping[str, float], best_epoch: int, epochs: int, reason: str) -> str:
-    if not results:
-        return f"After {epochs} epochs {REASONS[reason]}; nothing was measured on a test part."
-    numbers = ", ".join(f"{name} {value:.4g}" for name, value in results.items() if name != "loss")
-    figures = f"{numbers}, loss {results['loss']:.4g}" if numbers else f"loss {results['loss']:.4g}"
-    return f"On the test part: {figures}; weights of epoch {best_epoch} of {epochs}; {REASONS[reason]}."
+def _figure(story: Story, name: str, value: float) -> str:
+    """A figure; a share of right answers as a percentage."""
+    share = name == "accuracy" or name.startswith("top")
+    return html(percent(value) if share else number(value))
 
 
-def _judgement(judgement: Judged | None) -> str:
-    """The verdict, its errors, and what to try next."""
-    if judgement is None:
-        return ""
-    said = "".join(f"<li>{escape(each)}" for each in judgement.advice)
-    return f"<h2>Verdict</h2><p>{'; '.join(map(escape, judgement.lines()[:2]))}</p><ul>{said}</ul>"
-
-
-def _curves(rows: Sequence[Mapping[str, float]], best_epoch: int) -> str:
+def _curves(story: Story) -> Html:
     """A drawing per figure, and one of the learning rate where it changes."""
+    rows = story.rows
     names = [each for each in (rows[0] if rows else ()) if each not in ("epoch", "rate")]
     found = ""
     for kind in dict.fromkeys(each.partition(".")[2] for each in names):
         lines = {name: [(row["epoch"], row[name]) for row in rows] for name in names if name.partition(".")[2] == kind}
-        found += chart.curves(kind, lines, best_epoch)
+        found += chart.curves(kind, lines, story.best)
     if len({row["rate"] for row in rows}) > 1:
-        found += chart.curves("learning rate", {"rate": [(row["epoch"], row["rate"]) for row in rows]}, best_epoch)
-    return found
+        found += chart.curves("learning rate", {"rate": [(row["epoch"], row["rate"]) for row in rows]}, story.best)
+    return Html(f"<div class=row>{found}</div>" if found else "")
 
 
-def _table(rows: Iterable[tuple[str, str]]) -> str:
-    body = "".join(f"<tr><td>{escape(name)}<td><code>{escape(text)}</code>" for name, text in rows)
-    return f"<table class=words>{body}</table>"
+def _answers(story: Story) -> Html:
+    """All answers at a glance, then the samples that tell most."""
+    shown, known = story.shown, story.samples.facts
+    if shown is None:
+        return Html("")
+    found = showing.examples(story.code, story.samples, shown, answers.chosen(shown))
+    overview = answers.overview(shown, known.class_names)
+    return Html(overview + answers.gallery(shown, found, known.class_names, _names(story.samples), known.names))
 
 
-def _data(samples: Samples) -> list[tuple[str, str]]:
-    """What the data are and how they were split; the hash is the same for the same split only."""
-    facts, parts = samples.facts, samples.parts
-    train, validation, test = len(parts.train), len(parts.validation), len(parts.test)
-    rows = [("samples", f"{facts.count}: {train} train, {validation} validation, {test} test")]
-    rows.append(("split sha256", parts.sha256))
-    rows += [
-        (f"input {name}", " x ".join("?" if n is None else str(n) for n in shape))
-        for name, shape in facts.input_shapes.items()
-    ]
-    if facts.class_names:
-        rows.append(("classes", ", ".join(facts.class_names)))
-    return rows + [("note", each) for each in samples.notes]
+def _layers(story: Story) -> Html:
+    """The first layers, with the first sample of the last part that has one."""
+    parts = story.samples.parts
+    part = next((each for each in (parts.test, parts.validation, parts.train) if len(each)), None)
+    if part is None:
+        return Html("")
+    index = int(part[0])
+    return inside(showing.layers(story.code, story.samples, index), _names(story.samples)[index])
 
 
-def _epochs(rows: Sequence[Mapping[str, float]], best_epoch: int) -> str:
-    names = list(rows[0]) if rows else []
-    head = "".join(f"<th>{escape(each)}" for each in names)
-    body = ""
-    for row in rows:
-        mark = " class=chosen" if row["epoch"] == best_epoch else ""
-        body += f"<tr{mark}>" + "".join(f"<td>{row[name]:.6g}" for name in names)
-    return f"<div class=table><table><tr>{head}{body}</table></div>"
-
-
-def _answers(shown: Shown | None, classes: Sequence[str]) -> str:
-    head = "<h2>Answers on the test part</h2>"
-    if shown is not None and shown.confusion and len(shown.confusion) <= MOST_CLASSES:
-        return f"{head}<p>A row is the right class, a column the answer.</p>{_confusion(shown.confusion, classes)}"
-    if shown is not None and shown.pairs:
-        return f"{head}<p>Across the target, upwards the output; on the line both are the same.</p>{chart.scatter(shown.pairs)}"
-    return ""
-
-
-def _confusion(counts: Sequence[Sequence[int]], classes: Sequence[str]) -> str:
-    names = [classes[at] if at < len(classes) else str(at) for at in range(len(counts))]
-    head = "".join(f"<th>{escape(each)}" for each in names)
-    body = ""
-    for at, row in enumerate(counts):
-        cells = "".join(f"<td{_shade(at == to, count)}>{count or ''}" for to, count in enumerate(row))
-        share = f"{row[at] / sum(row):.1%}" if sum(row) else ""
-        body += f"<tr><th>{escape(names[at])}{cells}<td class=share>{share}"
-    return f"<div class=table><table class=confusion><tr><th>{head}<th class=share>found{body}</table></div>"
-
-
-def _shade(right: bool, count: int) -> str:
-    return "" if not count else " class=right" if right else " class=wrong"
+def _names(samples: Samples) -> list[str]:
+    """How the samples are called, as in split.csv."""
+    return [row["sample"] for row in csv.DictReader(io.StringIO(samples.table))]
