@@ -5,13 +5,13 @@ from __future__ import annotations
 import platform
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import torch
 
 from specc import __version__
 from specc.model.graph import Model
+from specc.model.program import Program
 from specc.model.report import report
 from specc.train.program import Code
 from specc.train.report.confusion import named
@@ -48,7 +48,7 @@ def network(model: Model) -> Html:
     )
 
 
-def split(samples: Samples, program: Any) -> Html:
+def split(samples: Samples, program: Program) -> Html:
     """How many samples, of each class where samples have one, lie in each part, and the hash of the split."""
     parts = {"train": samples.parts.train, "validation": samples.parts.validation, "test": samples.parts.test}
     total = sum(map(len, parts.values())) or 1
@@ -67,9 +67,8 @@ def split(samples: Samples, program: Any) -> Html:
             [name, *(int(each[at]) for each in of), int(sum(each[at] for each in of))] for at, name in enumerate(names)
         ]
         rows += each_class[:CLASSES]
-    hashes = [("split sha256", samples.parts.sha256)]
-    if program.folds is not None and program.split is not None:
-        hashes.append(("test part", f"fold {program.split.fold}"))
+    said_of = [(name, text) for name, text in program.texts if name == "split"]
+    hashes = [*said_of, ("split sha256", samples.parts.sha256)]
     said = "The same hash is the same split; which sample lies where stands in split.csv."
     return Html(table(head, rows) + pairs(hashes) + paragraph(said, "soft"))
 
