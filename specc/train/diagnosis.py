@@ -128,7 +128,7 @@ class _Watch(TorchFunctionMode):
             f"<{code.model.name}>": ("model.py", code.model_source),
             "<program>": ("program.py", code.program_source),
         }
-        self.inside, self.found = inside, list[str]()
+        self.code, self.inside, self.found = code, inside, list[str]()
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -139,7 +139,10 @@ class _Watch(TorchFunctionMode):
         return made
 
     def _said(self, function: str) -> str:
-        layer = f"`{self.inside[-1]}`" if self.inside and self.inside[-1] else f"`{function}`"
+        layer = f"`{function}`"
+        if self.inside and self.inside[-1]:
+            path = self.inside[-1]
+            layer = f"`{path}`" if _is_layer(self.code.module.get_submodule(path)) else f"{layer} of `{path}`"
         frame = sys._getframe(2)
         while frame is not None:
             file, source = self.sources.get(frame.f_code.co_filename, ("", ""))
@@ -148,6 +151,11 @@ class _Watch(TorchFunctionMode):
                 return f"{layer} in `{line}` ({file}, line {frame.f_lineno})"
             frame = frame.f_back  # type: ignore[assignment]
         return layer
+
+
+def _is_layer(module: nn.Module) -> bool:
+    """Whether a module is one of PyTorch's own, and not a block of the spec."""
+    return type(module).__module__.startswith("torch.nn.") and not any(module.children())
 
 
 def _finite(value: Any) -> bool:

@@ -27,7 +27,7 @@ from specc.train.samples import Samples
 from specc.train.step import Stepper, chunks
 
 SAVE_AFTER = 2.0  # seconds between checkpoints, so that short epochs do not wait for the disk
-SHARE = 50  # times as long as saving takes nothing is saved, where that is longer
+SHARE = 100  # times as long as saving takes nothing is saved, where that is longer
 MOST_AGAIN = 300.0  # seconds since the last checkpoint up to which its steps are taken again to find a cause
 LOOK_AFTER = 20  # batches between looks at the loss where looking makes the device wait
 
@@ -116,7 +116,7 @@ class Loop:
                 self.report(Stepped(state.epoch + 1, state.step, steps, state.total / state.seen))
         self._look()
         if not sound(self.code):
-            raise self._lost("the weights became numbers that are not finite")
+            raise self._lost("the weights are no longer finite numbers")
         return done
 
     def _has_all_steps(self) -> bool:
