@@ -90,7 +90,7 @@ def test_half_precision_is_that_of_a_loop_by_hand(tmp_path: Path, precision: str
         torch.testing.assert_close(ours[key], each, rtol=2e-3, atol=2e-4)
     assert not all(torch.equal(ours[key], full[key]) for key in full), "fp32 rounds otherwise"
     assert all(each.dtype != TYPES[precision] for each in ours.values())
-    assert run.config["speed"] == {"precision": precision, "compile": False, "channels_last": False}
+    assert run.config["speed"] == {"precision": precision, "compile": False, "channels_last": False, "resident": True}
     assert f"parameters on cpu in {precision}" in (run.folder / "log.txt").read_text()
     assert evaluate(run.folder, device="cpu") == run.results
 
@@ -137,9 +137,11 @@ def test_the_command_line_says_how_the_device_is_used(tmp_path: Path, capsys: py
     out = ["--out", str(tmp_path / "runs"), "--device", "cpu"]
     assert main(["train", str(spec), "--precision", "bf16", "--channels-last", *out]) == 0
     run = Run.load(capsys.readouterr().out.strip())
-    assert run.config["speed"] == {"precision": "bf16", "compile": False, "channels_last": True}
+    assert run.config["speed"] == {"precision": "bf16", "compile": False, "channels_last": True, "resident": True}
     assert ["precision", "bf16"] in run.config["settings"]
-    for option in (["--precision", "fp32"], ["--compile"], ["--no-channels-last"]):
+    assert main(["train", str(spec), "--no-resident", *out]) == 1
+    assert "error[setting-conflict]: `--no-resident` keeps samples away from a GPU" in capsys.readouterr().err
+    for option in (["--precision", "fp32"], ["--compile"], ["--no-channels-last"], ["--resident"]):
         assert main(["train", "--resume", str(run.folder), *option]) == 2
         assert "a run is continued as it was begun" in capsys.readouterr().err
 
@@ -159,6 +161,22 @@ def test_channels_last_changes_the_order_of_memory_and_nothing_else(tmp_path: Pa
     for name in ("weights", "optimizer"):
         path = f"last/{name}.safetensors"
         assert (other.folder / path).read_bytes() == (resumed.folder / path).read_bytes()
+
+
+def test_samples_stay_on_the_device_or_are_sent_there_batch_by_batch():
+    """The device without memory stands for a GPU: what lies on it has a shape and no numbers."""
+    found = compiled("seed 0", DEEP, "digits")
+    feed = load(found.model(), next(iter(found.programs.values())), Path(), torch.device("meta")).feed
+    for resident, home in ((None, "meta"), (False, "cpu"), (True, "meta")):
+        if resident is False:  # from a feed that has its numbers still
+            feed = load(found.model(), next(iter(found.programs.values())), Path(), CPU).feed
+            feed.device = torch.device("meta")
+        assert feed.settle(resident) is (home == "meta")
+        assert feed.whole is not None
+        assert feed.whole[0]["image"].device.type == feed.whole[1].device.type == home
+        for inputs, target in (feed.batch(np.arange(5)), *feed.batches(np.arange(5), 5)):
+            assert inputs["image"].device.type == target.device.type == "meta"
+            assert inputs["image"].shape == (5, 1, 8, 8)
 
 
 @pytest.mark.slow

@@ -18,6 +18,8 @@ from specc.train.augment import Augmenter
 from specc.train.loader import Batch, Indices, Loader, Order, moved, workers_for
 
 IN_MEMORY = 2**30  # bytes of samples up to which pictures are decoded once and kept
+ROOM = 0.25  # of the free memory of a GPU, which prepared samples may take
+CPU = torch.device("cpu")
 NO_CLASS = 255  # what a mask is padded with
 DTYPES = {"float": torch.float32, "int": torch.int64, "bool": torch.bool}
 
@@ -48,6 +50,7 @@ class Feed:
         self.inputs = {port.name: (pairs[port.name], DTYPES[model.type(port.value).dtype]) for port in model.inputs}
         self.augmenter: Augmenter | None = None
         self.whole = self._whole()
+        self.resident = self.settle(None)
         self.loader = Loader(self.made, workers_for(workers, self.whole is not None), device)
 
     def __len__(self) -> int:
@@ -55,7 +58,19 @@ class Feed:
 
     def batch(self, indices: Indices, epoch: int | None = None) -> Batch:
         """The inputs by name and the target of these samples; in an epoch, with what `augment` does to them there."""
-        return self.loader.one(indices, epoch) if self.whole is None else self.made(indices, epoch)
+        return self.loader.one(indices, epoch) if self.whole is None else self._sent(self.made(indices, epoch))
+
+    def settle(self, resident: bool | None) -> bool:
+        """Keep samples that are in memory on the device, or beside the processor; None is wherever they fit. Whether
+        they are on the device then."""
+        if self.whole is None:
+            return False
+        if resident is None:
+            inputs, target = self.whole
+            size = sum(each.numel() * each.element_size() for each in (*inputs.values(), target))
+            resident = self.device.type != "cuda" or size <= ROOM * torch.cuda.mem_get_info(self.device)[0]
+        self.whole, self.resident = moved(self.whole, self.device if resident else CPU), resident
+        return resident
 
     def batches(self, indices: Indices, size: int) -> Iterator[Batch]:
         """All of these samples in their order; a single one that would be left over joins the batch before it."""
@@ -63,19 +78,26 @@ class Feed:
 
     def all(self, orders: Sequence[Order]) -> Iterator[Batch]:
         """The batches of these orders, in their order."""
-        return self.loader(orders) if self.whole is None else (self.made(*each) for each in orders)
+        return self.loader(orders) if self.whole is None else (self._sent(self.made(*each)) for each in orders)
 
     def made(self, indices: Indices, epoch: int | None) -> Batch:
-        """A batch where it is made: on the device for samples in memory, else on the processor."""
+        """A batch where it is made: on the device for samples that are kept there, else on the processor."""
         return self.augmenter.batch(indices, epoch) if self.augmenter and epoch is not None else self.read(indices)
 
     def read(self, indices: Indices) -> Batch:
         """Prepared samples, where they are made."""
         if self.whole is None:
             return self._stacked(indices)
-        at = torch.from_numpy(np.ascontiguousarray(indices)).to(self.device)
         inputs, target = self.whole
+        at = torch.from_numpy(np.ascontiguousarray(indices)).to(target.device)
         return {name: each.index_select(0, at) for name, each in inputs.items()}, target.index_select(0, at)
+
+    def _sent(self, batch: Batch) -> Batch:
+        """A batch on the device; on its way to a GPU from memory that it reads without the processor."""
+        if self.resident or self.device.type != "cuda":
+            return batch if self.resident else moved(batch, self.device)
+        inputs, target = batch
+        return moved(({name: each.pin_memory() for name, each in inputs.items()}, target.pin_memory()), self.device)
 
     def close(self) -> None:
         """End the processes that read samples."""
@@ -90,14 +112,14 @@ class Feed:
         if arrays is not None:
             values, answers = arrays
             inputs = {name: self._input(name, values[given]) for name, (given, _) in self.inputs.items()}
-            return moved((inputs, self._target(answers)), self.device)
+            return inputs, self._target(answers)
         sizes = {size for each in self.dataset.facts.input_shapes.values() for size in each}
         if None in sizes:
             return None
         one, answer = self._stacked(np.arange(1))
         if sum(each.numel() * each.element_size() for each in (*one.values(), answer)) * len(self) > IN_MEMORY:
             return None
-        return moved(self._stacked(np.arange(len(self))), self.device)
+        return self._stacked(np.arange(len(self)))
 
     def _stacked(self, indices: Indices) -> Batch:
         """Samples one by one, each prepared by itself where their sizes may differ."""

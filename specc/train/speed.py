@@ -15,7 +15,9 @@ from torch import Tensor, nn
 
 from specc.model.graph import Model
 from specc.model.program import Program
+from specc.train.feed import Feed
 from specc.train.problem import TrainProblem
+from specc.train.samples import Samples
 
 TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 FORMATS = {4: torch.channels_last, 5: torch.channels_last_3d}  # by the number of axes
@@ -31,17 +33,19 @@ class Wishes:
 
     compile: bool | None = None
     channels_last: bool | None = None
+    resident: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Speed:
     """`precision` is that of the outputs: weights, losses and the optimizer's steps are fp32 always. `compile` says
     that the network runs through torch.compile, `channels_last` that pictures and volumes have their channels last in
-    memory."""
+    memory, `resident` that the prepared samples stay on the device."""
 
     precision: str = "fp32"
     compile: bool = False
     channels_last: bool = False
+    resident: bool = True
 
     @property
     def words(self) -> str:
@@ -94,11 +98,10 @@ def _full(x: Tensor) -> Tensor:
     return x.float() if x.dtype in TYPES.values() else x
 
 
-def choose(model: Model, program: Program, device: torch.device, samples: int, wishes: Wishes | None = None) -> Speed:
-    """What fits network, data and device, or what is wished; raises TrainProblem for what cannot be had here.
-
-    `samples` are those of an epoch.
-    """
+def choose(
+    model: Model, program: Program, device: torch.device, samples: Samples, wishes: Wishes | None = None
+) -> Speed:
+    """What fits network, data and device, or what is wished; raises TrainProblem for what cannot be had here."""
     wishes, cuda = wishes or Wishes(), device.type == "cuda"
     precision = program.precision
     if not precision:
@@ -108,10 +111,22 @@ def choose(model: Model, program: Program, device: torch.device, samples: int, w
     if last is None:
         last = cuda and any(each.spec.decays and len(each.spec.shape) in FORMATS for each in model.weights)
     if compiled is None:
-        compiled = cuda and find_spec("triton") is not None and _pays(model, program, samples)
+        compiled = cuda and find_spec("triton") is not None and _pays(model, program, len(samples.parts.train))
     elif compiled:
         _hold_compiler(device)
-    return Speed(precision, compiled, last)
+    return Speed(precision, compiled, last, _resident(samples.feed, device, wishes.resident))
+
+
+def _resident(feed: Feed, device: torch.device, wish: bool | None) -> bool:
+    if wish is None:
+        return feed.resident
+    if wish and feed.whole is None:
+        fact = "`--resident` keeps samples on the device, and these are read from files when they are needed"
+        raise TrainProblem("setting-conflict", fact, "leave it out")
+    if not wish and device.type == "cpu":
+        fact = "`--no-resident` keeps samples away from a GPU, and this run is on the processor"
+        raise TrainProblem("setting-conflict", fact, "leave it out")
+    return feed.settle(wish)
 
 
 def _pays(model: Model, program: Program, samples: int) -> bool:

@@ -83,14 +83,14 @@ def train(
     with programs.reproducible(where), ExitStack() as held:
         samples = held.enter_context(closing(programs.samples(model, plan, Path(project), where, workers)))
         text = old.spec if resume is not None else runs.self_contained(compilation, model)
-        number = len(samples.parts.train)
         counts, steps = class_counts(samples, plan), updates(samples.steps, plan)
         plan = counted(plan, steps)
         sources = programs.write(model, plan, samples.facts.target, _header(model, text), counts, steps)
         if resume is not None:
             speed = Speed.from_json(old.config.get("speed", {}))
+            samples.feed.settle(speed.resident)
         else:
-            speed = choose(model, plan, where, number, wishes)
+            speed = choose(model, plan, where, samples, wishes)
         code = programs.build(model, plan, sources, where, speed)
         started = take_weights(code, Path(project)) if resume is None else ()
         folder = Path(resume) if resume is not None else next_run_folder(out_root, model.name)

@@ -17,7 +17,11 @@ if TYPE_CHECKING:
     from specc.train.runs import Run
 
 
-SPEED = {"compile": "run the network through torch.compile", "channels-last": "channels last in memory"}
+SPEED = {
+    "compile": "run the network through torch.compile",
+    "channels-last": "channels last in memory",
+    "resident": "keep the prepared samples on the GPU",
+}
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -60,8 +64,10 @@ def _allowed(args: Namespace) -> int:
     if args.jobs < 1:
         raise Failure(2, f"`--jobs {args.jobs}` trains nothing", "one at a time is --jobs 1")
     begun = (args.settings, args.size, args.network, args.phase, args.folds, args.sweep)
-    if args.resume is not None and (any(begun) or args.compile is not None or args.channels_last is not None):
-        options = "--set, --size, --network, --train, --folds, --sweep, --precision, --compile, --channels-last"
+    if args.resume is not None and (any(begun) or any(each is not None for each in _speed(args))):
+        options = (
+            "--set, --size, --network, --train, --folds, --sweep, --precision, --compile, --channels-last, --resident"
+        )
         raise Failure(2, "a run is continued as it was begun", f"{options} go with a spec")
     if args.resume is not None:
         return _resumed(args)
@@ -73,6 +79,11 @@ def _allowed(args: Namespace) -> int:
     if args.jobs > 1:
         raise Failure(2, "--jobs goes with --sweep and --folds", "one training has nothing beside it")
     return _ended(_run(args, compilation, project))
+
+
+def _speed(args: Namespace) -> tuple[bool | None, bool | None, bool | None]:
+    """What is said of how the device is used; None where specc is to choose."""
+    return args.compile, args.channels_last, args.resident
 
 
 def _values(text: str) -> str:
@@ -119,7 +130,7 @@ def _many(args: Namespace, compilation: Compilation, project: Path) -> int:
         device_of(args.device)
         model, plan = chosen(compilation, args.phase)
         text = self_contained(compilation, model)
-        wishes = Wishes(args.compile, args.channels_last)
+        wishes = Wishes(*_speed(args))
         book = SweepBook(Path(args.out) / model.name, "", text, model.name, args.phase, project, wishes)
         book.lay_out(plan.sweep, plan.seed, args.folds)
         sweeps.check(book)
@@ -143,7 +154,7 @@ def _run(args: Namespace, compilation: Compilation | None, project: Path) -> Run
         try:
             return train(
                 compilation, out_root=args.out, project=project, resume=args.resume, phase=args.phase, device=args.device,
-                report=shown.report, stop=stop, wishes=Wishes(args.compile, args.channels_last),
+                report=shown.report, stop=stop, wishes=Wishes(*_speed(args)),
                 workers=args.workers,
             )  # fmt: skip
         except (TrainProblem, FileProblem, DataProblem) as problem:
