@@ -20,6 +20,7 @@ from specc.compiler import compile_text
 from specc.deploy.benchmark import bench
 from specc.deploy.described import NotOurs, Origin
 from specc.deploy.export import export, record
+from specc.deploy.memory import Peak
 from specc.deploy.predict import brief, predict_files, table
 from specc.deploy.proof import Disproved, relative_error, trials
 from specc.deploy.providers import NoDevice
@@ -272,6 +273,47 @@ def test_bench_measures(tmp_path: Path) -> None:
     assert found.sizes["W"] % 2 == 0
     assert 0 < found.timing.median <= found.timing.p90 <= found.timing.p99
     assert found.timing.throughput == pytest.approx(2e3 / found.timing.mean)
+
+
+@pytest.mark.parametrize("text", [NET, DIGITS])
+def test_bench_in_turns_with_pytorch(tmp_path: Path, text: str) -> None:
+    path = exported(text, tmp_path, prove=False)
+    found = bench(path, batch=2, rounds=4, device="cpu", threads=1, against=["eager"])
+    (eager,) = found.against
+    assert found.threads == 1
+    assert 0 < eager.low <= eager.ratio <= eager.high
+    assert eager.timing.throughput == pytest.approx(2e3 / eager.timing.mean)
+
+
+def test_the_peak_of_memory_is_seen_after_it_is_over() -> None:
+    peak = Peak()
+    np.ones(2**24).sum()  # 128 MiB, given back at once
+    growth = peak.growth()
+    assert growth is None or growth > 2**26
+    after = Peak().growth()
+    assert after is None or after < 2**24
+
+
+def test_bench_refuses_to_compare_what_is_not_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from specc.deploy import contenders
+
+    real = contenders._made
+
+    def other(predictor: Any, output: str, *more: Any) -> Any:
+        found, run = real(predictor, output, *more)
+        return {name: array + 1 for name, array in found.items()}, run
+
+    monkeypatch.setattr(contenders, "_made", other)
+    with pytest.raises(BadInput, match=r"`y` of the file and of PyTorch \(eager\) differ"):
+        bench(exported(DIGITS, tmp_path, prove=False), rounds=2, device="cpu", against=["eager"])
+
+
+@pytest.mark.slow
+def test_bench_against_compiled_pytorch(tmp_path: Path) -> None:
+    found = bench(
+        exported(NET, tmp_path, prove=False), rounds=3, device="cpu", threads=1, against=["eager", "compiled"]
+    )
+    assert [each.name for each in found.against] == ["eager", "compiled"]
 
 
 def test_a_file_of_others_is_refused(tmp_path: Path) -> None:

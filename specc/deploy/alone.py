@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -38,13 +39,20 @@ def network_alone(predictor: Predictor) -> Predictor:
     from specc.deploy.verify import inner
 
     found = inner(predictor.path)
-    weights = Arrays(
-        {weight.key: found.arrays(weight.key) for weight in found.model.weights if weight.key in found.needed}
-    )
+    arrays = {}
+    for weight in found.model.weights:
+        with suppress(KeyError):  # what only training needs
+            arrays[weight.key] = found.arrays(weight.key)
     with TemporaryDirectory() as folder:
         path = Path(folder) / predictor.path.name
-        form = Form(found.said.asked)
+        form = Form(found.said.asked, folded=found.form.folded)
         export(
-            found.model, found.said.origin, path, weights=weights, prove=False, form=form, classes=found.said.classes
+            found.model,
+            found.said.origin,
+            path,
+            weights=Arrays(arrays),
+            prove=False,
+            form=form,
+            classes=found.said.classes,
         )
         return predictor.like(path)

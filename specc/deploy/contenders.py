@@ -41,10 +41,12 @@ def contenders(
     module = network.module().to(place)
     ready = network.form.prepared(inputs)
     given = [torch.from_numpy(ready[side.name]).to(place) for side in predictor.inputs]
-    return {name: _made(predictor, module if name == "eager" else _compiled(module), given, gpu) for name in names}
+    output = next(port.name for port in network.model.outputs if not port.training)
+    modules = {name: module if name == "eager" else torch.compile(module) for name in names}
+    return {name: _made(predictor, output, each, given, gpu) for name, each in modules.items()}
 
 
-def _made(predictor: Predictor, module: Any, given: Sequence[Any], gpu: bool) -> Made:
+def _made(predictor: Predictor, output: str, module: Any, given: Sequence[Any], gpu: bool) -> Made:
     import torch
 
     def run() -> Any:
@@ -61,12 +63,6 @@ def _made(predictor: Predictor, module: Any, given: Sequence[Any], gpu: bool) ->
             said = str(error).strip().splitlines()[0]
             raise BadInput(f"torch cannot compile here: {said}", "install a C++ compiler, or leave it out") from None
         raise
-    found = first if isinstance(first, dict) else {predictor.description.outputs[0].name: first}
+    found = first if isinstance(first, dict) else {output: first}
     wanted = {side.name for side in predictor.outputs}
     return {name: value.cpu().numpy() for name, value in found.items() if name in wanted}, run
-
-
-def _compiled(module: Any) -> Any:
-    import torch
-
-    return torch.compile(module)

@@ -121,8 +121,8 @@ def _undone(step: FittedStep, array: Array, before: Sizes, rank: int) -> Array:
         sides = [(start, whole - part - start) for start, whole, part in zip(starts, before, places, strict=True)]
         return np.pad(array, [*lead, *sides])
     if isinstance(step, Pad):
-        starts = _each(step.before, before)
-        inner = [slice(start, start + size) for start, size in zip(starts, before, strict=True)]
+        befores = _each(step.before, before)
+        inner = [slice(start, start + size) for start, size in zip(befores, before, strict=True)]
         return array[tuple([slice(None)] * len(lead) + inner)]
     return array
 

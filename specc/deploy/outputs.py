@@ -52,9 +52,11 @@ class Table:
     def _row(self, prediction: Prediction) -> dict[str, str]:
         row = {"input": prediction.source}
         if prediction.label:
-            row |= {"class": prediction.label, "confidence": f"{prediction.confidence:.6g}"}
-            classes = self._predictor.classes
-            return row | {f"p({name})": f"{p:.6g}" for name, p in zip(classes, prediction.probabilities, strict=True)}
+            row["class"] = prediction.label
+            if prediction.confidence is not None:
+                row["confidence"] = f"{prediction.confidence:.6g}"
+            named = zip(self._predictor.classes, prediction.probabilities, strict=False)  # an arg-max has none
+            return row | {f"p({name})": f"{share:.6g}" for name, share in named}
         for name, array in prediction.outputs.items():
             flat = array.reshape(-1).tolist()
             if array.size == 1:

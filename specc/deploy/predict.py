@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _MOST_NUMBERS: Final = 1000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Prediction:
     """What the network makes of one sample: `source` is the file, with the row or place where it holds several.
 
@@ -113,7 +113,9 @@ def brief(prediction: Prediction) -> dict[str, str]:
     """A prediction as a row for people, by the heads of the columns."""
     row = {"input": prediction.source}
     if prediction.label:
-        row |= {"class": prediction.label, "confidence": f"{prediction.confidence:.1%}"}
+        row["class"] = prediction.label
+    if prediction.confidence is not None:
+        row["confidence"] = f"{prediction.confidence:.1%}"
     if not prediction.label or len(prediction.outputs) > 1:
         row |= {name: _short(array) for name, array in prediction.outputs.items()}
     return row

@@ -49,6 +49,7 @@ class Predictor:
     Raises:
         NotOurs: a file that cannot be read or was not written by specc.
         NoDevice: the device cannot be used.
+        BadInput: fewer than 0 threads.
 
     Example:
         with Predictor("digits.onnx") as digits:
@@ -67,6 +68,8 @@ class Predictor:
     ) -> None:
         self.path = Path(path)
         self.description: Description = read(self.path)
+        if threads < 0:
+            raise BadInput(f"there are {threads} threads", "0 takes as many as onnxruntime does")
         if cuda_graph and self._unknown():
             names = ", ".join(self._unknown())
             raise NoDevice(

@@ -7,7 +7,7 @@ import os
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from specc.deploy.benchmark import CONTENDERS, Bench, Contender, Timing, bench
 from specc.deploy.described import NotOurs
@@ -56,6 +56,7 @@ def run(args: Namespace) -> int:
         ]
     except (NotOurs, NoDevice, BadInput) as problem:
         raise Failure(2, problem.message, problem.help) from None
+    found[1:] = [replace(each, memory=None) for each in found[1:]]  # what was given back before is used again
     _busy()
     if args.format == "json":
         json.dump({"schema": 1, "runs": [asdict(each) for each in found]}, sys.stdout, indent=1)

@@ -36,6 +36,7 @@ def arguments(parser: ArgumentParser) -> None:
     side = parser.add_mutually_exclusive_group()
     side.add_argument("--single-file", action="store_true", help="weights inside the file, whatever their size")
     side.add_argument("--side-file", action="store_true", help="weights in a file beside it, whatever their size")
+    parser.add_argument("--triton", metavar="DIR", help="also write a model repository for Triton into this folder")
     common.spec_options(parser)
 
 
@@ -75,7 +76,20 @@ def run(args: Namespace) -> int:
     for remark in match(found.model(), weights).remarks:
         print(f"note: {remark}", file=sys.stderr)
     _say(written, form)
+    if args.triton:
+        _serve(args)
     return 0
+
+
+def _serve(args: Namespace) -> None:
+    """The model repository of `--triton`."""
+    from specc.deploy.triton import write_repository
+
+    try:
+        folder = write_repository(args.output, args.triton)
+    except FileProblem as problem:
+        raise Failure(2, str(problem), problem.help) from None
+    print(f"wrote {folder}: tritonserver --model-repository {args.triton}", file=sys.stderr)
 
 
 def _deployed(found: Compilation, args: Namespace, extra: Mapping[str, Any]) -> tuple[Compilation, Form]:
