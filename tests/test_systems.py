@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +14,65 @@ from specc.compiler import compile_text
 from specc.data.lesions import CHANNELS, MASK, SIZES, write_lesions
 from specc.data.nifti import header
 from specc.data.nifti_file import write_volume
+from specc.data.pictured import write_shapes
 from specc.data.project import open_spec
 from specc.data.volumes import Volumes
 from specc.tools.cli import main
+from specc.train.runs import Run
+from specc.train.training import train
 
 ROOT = Path(__file__).parent.parent
+
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+ROW = re.compile(r"^\| .* \| `specc train specs/(\w+)\.net(?: --network (\w+))?` \| (\w+) ([\d.]+) \|$", re.M)
+SYSTEMS = [(spec, network, figure, float(reached)) for spec, network, figure, reached in ROW.findall(README)]
+FEWER = {"lenet5": 4, "unet_shapes": 4}  # epochs of those that take more than a second or two
+NEAR = 0.03  # what another machine's rounding may make of so few test samples
+
+
+# ---------------------------------------------------------------------------------------------------- what README states
+def trained(folder: Path, spec: str, network: str, settings: dict[str, str]) -> Run:
+    project = open_spec(ROOT / "specs" / f"{spec}.net")
+    found = compile_text(project.text, project.name, network=network or None, settings=settings, read=project.read)
+    return train(found, out_root=folder / "runs", project=folder, device="cpu")
+
+
+def data(folder: Path, spec: str, **fewer: int) -> None:
+    """What the spec's data are made by."""
+    if spec == "unet_shapes":
+        write_shapes(folder / "data" / "shapes", **fewer)
+
+
+def test_every_system_of_the_notes_has_a_line():
+    assert [spec for spec, *_ in SYSTEMS] == [
+        "perceptron", "perceptron", "logistic", "logistic", "mlp_wine", "regression", "regression", "lenet5", "unet_shapes",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("spec", "network", "figure", "reached"), SYSTEMS)
+def test_a_system_learns(spec: str, network: str, figure: str, reached: float, tmp_path: Path):
+    data(tmp_path, spec, count=60)
+    run = trained(tmp_path, spec, network, {"epochs": str(FEWER[spec])} if spec in FEWER else {})
+    (found,) = [value for name, value in run.results.items() if name.rpartition(".")[2] == figure]
+    assert found >= reached - (0.1 if spec in FEWER else NEAR)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("spec", "network", "figure", "reached"), [each for each in SYSTEMS if each[0] in FEWER])
+def test_a_system_reaches_its_figure(spec: str, network: str, figure: str, reached: float, tmp_path: Path):
+    data(tmp_path, spec)
+    run = trained(tmp_path, spec, network, {})
+    assert run.results[figure] == pytest.approx(reached, abs=NEAR / 3)
+
+
+def test_the_networks_beat_those_who_answer_the_same_to_everything(tmp_path: Path):
+    """The bars above are no bars where one answer is right for most samples: the share of it, and r2 of the mean."""
+    data(tmp_path, "unet_shapes", count=60)
+    for spec, share in (("logistic", 0.64), ("mlp_wine", 0.41), ("unet_shapes", 0.95)):
+        run = trained(tmp_path, spec, "", {"epochs": "0"})
+        assert run.results["accuracy"] <= share, "untrained"
+        assert next(reached for name, *_, reached in SYSTEMS if name == spec) > share
 
 
 # --------------------------------------------------------------------------------------------------- the stroke V-Net
