@@ -1,0 +1,247 @@
+"""Functions of each number, and operators between two tensors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from specc.catalogue.op import Op
+from specc.catalogue.ops import activations, arithmetic, choose, further_activations, pointwise, reduce
+from specc.catalogue.ops.activations import Activation
+from specc.catalogue.ops.arithmetic import Elementwise
+from specc.catalogue.ops.dense import Linear
+from specc.catalogue.ops.random import Dropout
+from specc.deploy.reading.values import Known
+from specc.deploy.reading.view import View
+from specc.deploy.reading.walk import Reader, Reading
+
+NUMPY = {"float": np.float32, "int": np.int64, "bool": np.bool_}
+CASTS = {1: "float", 6: "int", 7: "int", 9: "bool", 10: "float", 11: "float", 16: "float"}
+
+
+def plain(kind: type[Op], **words: tuple[str, Any]) -> Reader:
+    """An op of one tensor whose arguments are attributes of that name, with their defaults in ONNX."""
+
+    def read(n: Reading) -> None:
+        found = {ours: n.attribute(theirs, default) for ours, (theirs, default) in words.items()}
+        x = n.view(0)
+        n.give(*n.add(kind, without_defaults(kind, found), x))
+
+    return read
+
+
+def without_defaults(kind: type[Op], arguments: dict[str, Any]) -> dict[str, Any]:
+    """The arguments that are not at their default; numbers of single precision as short as they were written."""
+    short = {name: shortened(value) for name, value in arguments.items()}
+    return {name: value for name, value in short.items() if value != kind.fields[name].default}
+
+
+def shortened(value: Any) -> Any:
+    """A number as short as single precision tells it apart: 0.009999999776 is 0.01."""
+    if isinstance(value, float | np.floating):
+        text = float(np.format_float_positional(np.float32(value), unique=True)) if np.isfinite(value) else value
+        return int(text) if float(text).is_integer() and abs(text) < 2**24 else text
+    return value
+
+
+def fixed(kind: type[Op], **expected: Any) -> Reader:
+    """An op of one tensor without arguments; attributes must have the values that it stands for."""
+
+    def read(n: Reading) -> None:
+        for name, (default, wanted) in expected.items():
+            if not np.isclose(n.attribute(name, default), wanted, rtol=1e-5):
+                n.refuse(f"its {name} is {n.attribute(name, default)}; only {wanted:g} has a counterpart")
+        n.give(*n.add(kind, {}, n.view(0)))
+
+    return read
+
+
+def clip(n: Reading) -> None:
+    """A lower and an upper bound, as inputs or in older versions as attributes."""
+    low, high = (float(n.known(at, name)) if n.has(at) else n.attribute(name)
+                 for at, name in ((1, "min"), (2, "max")))  # fmt: skip
+    low = None if low is None or low <= -3.4e38 else shortened(float(low))
+    high = None if high is None or high >= 3.4e38 else shortened(float(high))
+    x = n.view(0)
+    if low == 0 and high is None:
+        n.give(*n.add(activations.Relu, {}, x))
+    elif low == 0 and high == 6:
+        n.give(*n.add(activations.Relu6, {}, x))
+    elif low is not None and high is not None:
+        kind = further_activations.Hardtanh
+        n.give(*n.add(kind, without_defaults(kind, {"low": low, "high": high}), x))
+    else:
+        found = x
+        for kind, bound in ((reduce.Max, low), (reduce.Min, high)):
+            if bound is not None:
+                (found,) = n.add(kind, {"other": bound}, found)
+        n.give(found)
+
+
+def softmax(kind: type[Op]) -> Reader:
+    """Along one axis; version 12 and older flattened from there on, which is the same for the last axis alone."""
+
+    def read(n: Reading) -> None:
+        x = n.view(0)
+        n.give(*n.add(kind, {"axis": n.own(x, n.attribute("axis", -1))}, x))
+
+    return read
+
+
+def prelu(n: Reading) -> None:
+    x, slope = n.view(0), n.known(1, "slope")
+    if slope.size == 1:
+        n.give(*n.add(activations.Prelu, {}, x, weights={"weight": slope.reshape(1)}))
+        return
+    if slope.size != x.type.shape[0]:
+        n.refuse("its slopes are neither one nor one for each channel")
+    n.give(*n.add(activations.Prelu, {"per": "channel"}, x, weights={"weight": slope.reshape(-1)}))
+
+
+def gelu(n: Reading) -> None:
+    words = {"approximate": True} if n.attribute("approximate", "none") == "tanh" else {}
+    n.give(*n.add(activations.Gelu, words, n.view(0)))
+
+
+def shrink(n: Reading) -> None:
+    bound, bias = shortened(n.attribute("lambd", 0.5)), shortened(n.attribute("bias", 0.0))
+    if bias not in (0, bound):
+        n.refuse("its bias is neither 0 nor its bound")
+    kind = further_activations.Softshrink if bias else further_activations.Hardshrink
+    n.give(*n.add(kind, without_defaults(kind, {"bound": bound}), n.view(0)))
+
+
+def identity(n: Reading) -> None:
+    """Nothing is left of it."""
+    n.give(n.value(0))
+
+
+def dropout(n: Reading) -> None:
+    """It does nothing in inference; the rate is kept for training."""
+    rate = shortened(float(n.known(1, "ratio"))) if n.has(1) else shortened(n.attribute("ratio", 0.5))
+    if not n.unused(1):
+        n.refuse("its mask is used")
+    n.give(*n.add(Dropout, without_defaults(Dropout, {"rate": rate}), n.view(0)))
+
+
+def cast(n: Reading) -> None:
+    to = CASTS.get(n.attribute("to"))
+    x = n.view(0)
+    if to is None:
+        n.refuse("a spec has float, int and bool")
+    n.give(x if x.type.dtype == to else n.add(choose.Cast, {"to": to}, x)[0])
+
+
+def cast_like(n: Reading) -> None:
+    given, like = n.value(0), n.view(1)
+    if isinstance(given, Known):
+        n.give(Known(given.array.astype(NUMPY[like.type.dtype]), given.name))
+        return
+    x = n.view(0)
+    n.give(x if x.type.dtype == like.type.dtype else n.add(choose.Cast, {"to": like.type.dtype}, x)[0])
+
+
+def between(kind: type[Op]) -> Reader:
+    """An operator between two tensors, or a tensor and a number."""
+
+    def read(n: Reading) -> None:
+        left, right = n.value(0), n.value(1)
+        for at, value in ((0, left), (1, right)):
+            if isinstance(value, Known) and value.array.size == 1 and issubclass(kind, Elementwise):
+                number = shortened(value.array.reshape(-1)[0].item())
+                number = float(number) if value.array.dtype.kind == "f" and _counts(kind, number) else number
+                n.give(*n.add(kind, {"left" if at == 0 else "right": number}, n.view(1 - at)))
+                return
+        if kind is arithmetic.Add and _bias(n):
+            return
+        n.give(*n.add(kind, {}, *_meeting(n)))
+
+    return read
+
+
+def _counts(kind: type[Op], number: Any) -> bool:
+    """Whether a real that is whole must be written as one: whole numbers divide and compare otherwise."""
+    return isinstance(number, float)
+
+
+def _meeting(n: Reading) -> tuple[View, View]:
+    """Both sides with the same axes."""
+    views = [value if isinstance(value, View) else None for value in (n.value(0), n.value(1))]
+    largest = max((each for each in views if each), key=lambda each: (each.rank, each.type.batched))
+    return n.meeting(largest, 0), n.meeting(largest, 1)
+
+
+def _bias(n: Reading) -> bool:
+    """A row of numbers added to what a dense layer without a bias made is its bias."""
+    for at in (0, 1):
+        other, bias = n.value(at), n.value(1 - at)
+        if isinstance(other, View) and isinstance(bias, Known) and bias.array.ndim == 1 and n.only_use(at):
+            step = n.step_of(other)
+            if step is not None and step.kind is Linear and "bias" in step.arguments and not step.named:
+                if bias.array.size == step.arguments["features"] and step.outputs == (other.name,):
+                    step.arguments = {k: v for k, v in step.arguments.items() if k != "bias"}
+                    step.weights["bias"] = bias.array
+                    step.path = n.node.scope or step.path
+                    n.give(other)
+                    return True
+    return False
+
+
+def several(kind: type[Op], pairwise: bool) -> Reader:
+    """Min, Max and Sum of any number of tensors."""
+
+    def read(n: Reading) -> None:
+        found = n.view(0)
+        for at in range(1, len(n.node.inputs)):
+            value = n.value(at)
+            if isinstance(value, Known) and value.array.size == 1 and pairwise:
+                (found,) = n.add(kind, {"other": shortened(value.array.reshape(-1)[0].item())}, found)
+            else:
+                (found,) = n.add(kind, {}, found, n.meeting(found, at))
+        n.give(found)
+
+    return read
+
+
+def where(n: Reading) -> None:
+    condition = n.view(0)
+    largest = max((v for v in (n.value(at) for at in range(3)) if isinstance(v, View)), key=lambda v: v.rank)
+    if isinstance(n.value(2), Known) and n.known(2).size == 1:
+        other = shortened(n.known(2).reshape(-1)[0].item())
+        n.give(*n.add(choose.Select, {"other": other}, n.meeting(largest, 0), n.meeting(largest, 1)))
+        return
+    del condition
+    n.give(*n.add(choose.Select, {}, *(n.meeting(largest, at) for at in range(3))))
+
+
+def reciprocal(n: Reading) -> None:
+    n.give(*n.add(arithmetic.Divide, {"left": 1.0}, n.view(0)))
+
+
+def _by_node() -> dict[str, Reader]:
+    """Every function of each number, and every operator, whose class names its node and has no arguments."""
+    found: dict[str, Reader] = {}
+    for module in (activations, further_activations, pointwise, arithmetic):
+        for kind in vars(module).values():
+            if not isinstance(kind, type) or not getattr(kind, "node", "") or not getattr(kind, "name", ""):
+                continue
+            if issubclass(kind, Elementwise) or kind.name in ("and", "or"):
+                found.setdefault(kind.node, between(kind))
+            elif issubclass(kind, Op) and not [each for each in kind.fields.values()]:
+                found.setdefault(kind.node, plain(kind))
+    return found
+
+
+READERS: dict[str, Reader] = _by_node() | {
+    "Clip": clip, "PRelu": prelu, "Gelu": gelu, "Shrink": shrink, "Identity": identity, "Dropout": dropout, "Cast": cast,
+    "CastLike": cast_like, "Where": where, "Reciprocal": reciprocal,
+    "Softmax": softmax(activations.Softmax), "LogSoftmax": softmax(activations.LogSoftmax),
+    "LeakyRelu": plain(activations.LeakyRelu, slope=("alpha", 0.01)), "Elu": plain(activations.Elu, alpha=("alpha", 1.0)),
+    "Celu": plain(further_activations.Celu, alpha=("alpha", 1.0)),
+    "Selu": fixed(further_activations.Selu, alpha=(1.67326319, 1.67326319), gamma=(1.05070102, 1.05070102)),
+    "HardSigmoid": fixed(activations.Hardsigmoid, alpha=(0.2, 1 / 6), beta=(0.5, 0.5)),
+    "Softplus": plain(activations.Softplus),
+    "Min": several(reduce.Min, True), "Max": several(reduce.Max, True), "Sum": several(arithmetic.Add, False),
+    "Not": plain(pointwise.Not),
+}  # fmt: skip
