@@ -25,7 +25,7 @@ COMMANDS = {
     "specs": "the bundled networks",
     "new": "start a spec of your own",
     "doctor": "what is installed, what the GPU can do",
-    "import": "(not there yet) read ONNX or prototxt",
+    "import": "read ONNX or prototxt into a spec",
 }
 
 

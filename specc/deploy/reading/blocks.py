@@ -77,7 +77,9 @@ def _block(text: str, members: list[tuple[Body, str, list[str]]], calls: Calls, 
             spelled.append(f"⟨{word}={column[0]}⟩")
             continue
         if column not in parameters:
-            parameters[column] = _unused(word.rstrip("0123456789") or "size", [*parameters.values(), *_labels(text), *taken])
+            parameters[column] = _unused(
+                word.rstrip("0123456789") or "size", [*parameters.values(), *_labels(text), *taken]
+            )
         spelled.append(parameters[column])
     values = iter(spelled)
     body = SLOT.sub(lambda _: next(values), text)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import onnx
+import onnx.inliner
 from onnx import numpy_helper
 
 from specc.deploy.reading.values import Array
@@ -115,6 +116,8 @@ def _attribute(attribute: Any, path: Path) -> Any:
         return found.decode("utf-8", "replace")
     if isinstance(found, onnx.TensorProto):
         return _array(found, path)
+    if isinstance(found, list) and found and isinstance(found[0], bytes):
+        return [each.decode("utf-8", "replace") for each in found]
     return list(found) if not isinstance(found, int | float | str) and hasattr(found, "__len__") else found
 
 

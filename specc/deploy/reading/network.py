@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from specc.catalogue.ops.activations import Identity
 from specc.compiler import compile_text
 from specc.deploy.reading import dense, pointwise, shapes, windows
 from specc.deploy.reading.blocks import recovered
 from specc.deploy.reading.bodies import Body, arranged
 from specc.deploy.reading.file import Graph, Unreadable
-from specc.deploy.reading.made import Parameter
+from specc.deploy.reading.made import Parameter, Step
 from specc.deploy.reading.paths import placed
 from specc.deploy.reading.text import Block, Names, filled, of_body, printed, spelled
 from specc.deploy.reading.values import Array, Known, Sizes
@@ -40,9 +41,17 @@ def read(graph: Graph, name: str) -> Network:
     """The spec of a graph; raises Unreadable with a line for each node that has no counterpart."""
     walk = Walk(graph, READERS)
     walk.run()
+    return compiled(walk, name)
+
+
+def compiled(walk: Walk, name: str) -> Network:
+    """The spec of what a walk has made."""
+    graph = walk.graph
+    unknown = {str(size) for each in graph.inputs for size in _view(walk, each.name).type.shape}
+    name = f"{name}Net" if name in unknown else name
     outputs = _outputs(walk)
     steps = placed(walk.steps)
-    flow = _view(walk, graph.inputs[0].name).name if graph.inputs else ""
+    flow = _view(walk, graph.inputs[0].name).name if len(graph.inputs) == 1 else ""
     body = arranged(steps, flow, tuple(each.name for each in outputs.values()))
     blocks, calls = recovered(body, [each.name for each in walk.parameters.values()])
     names = Names({_view(walk, each.name).name: _view(walk, each.name).name for each in graph.inputs})
@@ -52,8 +61,6 @@ def read(graph: Graph, name: str) -> Network:
     if not alone:
         taken = set(names.given.values())
         for output, view in outputs.items():
-            if view.name in names.given:
-                raise Unreadable(f"the output {output} is an input or a weight, or stands twice")
             said = word(output)
             names.given[view.name] = said if said not in taken else f"{said}_out"
     lines = names.settled("\n".join(printed(of_body(body, names, calls), names, INDENT))).split("\n")
@@ -61,7 +68,7 @@ def read(graph: Graph, name: str) -> Network:
     head += [_parameter(each) for each in walk.parameters.values()]
     tail = [] if alone else [f"output {names.given[view.name]}" for view in outputs.values()]
     text = _whole(graph, name, blocks, [*(INDENT + each for each in head), *lines, *(INDENT + each for each in tail)])
-    return _compiled(text, _weights(body, walk), name, len(blocks))
+    return _held(text, _weights(body, walk), name, len(blocks))
 
 
 def _outputs(walk: Walk) -> dict[str, View]:
@@ -70,6 +77,10 @@ def _outputs(walk: Walk) -> dict[str, View]:
         view = walk.values.get(name)
         if isinstance(view, Known | Sizes) or view is None:
             raise Unreadable(f"the output {name} does not depend on the input")
+        if all(view.name not in step.outputs for step in walk.steps) or view in found.values():
+            made = walk.fresh()
+            walk.steps.append(Step(Identity, {}, (view.name,), (made,)))
+            view = replace(view, name=made)
         found[name] = view
     return found
 
@@ -127,17 +138,21 @@ def _single(array: Array) -> Array:
     return np.ascontiguousarray(array.astype(np.float32) if array.dtype.kind == "f" else array)
 
 
-def _compiled(text: str, weights: dict[str, Array], name: str, blocks: int) -> Network:
+def _held(text: str, weights: dict[str, Array], name: str, blocks: int) -> Network:
     """Held against the compiler: it must take the text, and ask for just these weights."""
     from specc.syntax.format import format_text
     from specc.text.diagnostics import Bag
 
     found = compile_text(text, f"{name}.net")
     if not found.ok or not found.models:
-        lines = tuple(f"line {each.span.line}: {each.message}" for each in found.bag if each.severity == "error")
+        lines = tuple(
+            f"line {each.span.line if each.span else 0}: {each.message}"
+            for each in found.bag
+            if each.severity == "error"
+        )
         raise Unreadable(f"the spec of {name} is not accepted by the compiler", "this is a fault of specc", lines)
     model = found.model()
-    wanted = {each.key: tuple(each.spec.shape) for each in model.weights}
+    wanted = {each.key: tuple(size for size in each.spec.shape if isinstance(size, int)) for each in model.weights}
     for each in model.weights:
         if each.spec.kind == "buffer" and each.key not in weights and each.spec.values is not None:
             raise Unreadable(f"{each.key} has no numbers")

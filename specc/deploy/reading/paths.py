@@ -71,7 +71,11 @@ def _group(scope: Path, inside: set[Path]) -> Path:
 
 def _same(one: Step, other: Step) -> bool:
     """Whether two steps are one module that is run twice."""
-    if one.kind is not other.kind or dict(one.arguments) != dict(other.arguments) or set(one.weights) != set(other.weights):
+    if (
+        one.kind is not other.kind
+        or dict(one.arguments) != dict(other.arguments)
+        or set(one.weights) != set(other.weights)
+    ):
         return False
     return one.keys == other.keys and all(
         one.weights[name].shape == other.weights[name].shape and (one.weights[name] == other.weights[name]).all()

@@ -7,10 +7,18 @@ from typing import Any
 import numpy as np
 
 from specc.catalogue.op import Op
-from specc.catalogue.ops import activations, arithmetic, choose, further_activations, pointwise, reduce
-from specc.catalogue.ops.activations import Activation
+from specc.catalogue.ops import (
+    activations,
+    arithmetic,
+    choose,
+    constants,
+    further_activations,
+    pointwise,
+    reduce,
+    whole,
+)
 from specc.catalogue.ops.arithmetic import Elementwise
-from specc.catalogue.ops.dense import Linear
+from specc.catalogue.ops.dense import Linear, OneHot
 from specc.catalogue.ops.random import Dropout
 from specc.deploy.reading.values import Known
 from specc.deploy.reading.view import View
@@ -39,10 +47,10 @@ def without_defaults(kind: type[Op], arguments: dict[str, Any]) -> dict[str, Any
 
 def shortened(value: Any) -> Any:
     """A number as short as single precision tells it apart: 0.009999999776 is 0.01."""
-    if isinstance(value, float | np.floating):
-        text = float(np.format_float_positional(np.float32(value), unique=True)) if np.isfinite(value) else value
-        return int(text) if float(text).is_integer() and abs(text) < 2**24 else text
-    return value
+    if not isinstance(value, float | np.floating) or not np.isfinite(value):
+        return value
+    short = float(np.format_float_positional(np.float32(value), unique=True))
+    return int(short) if short.is_integer() and abs(short) < 2**24 else short
 
 
 def fixed(kind: type[Op], **expected: Any) -> Reader:
@@ -69,11 +77,12 @@ def clip(n: Reading) -> None:
     elif low == 0 and high == 6:
         n.give(*n.add(activations.Relu6, {}, x))
     elif low is not None and high is not None:
-        kind = further_activations.Hardtanh
-        n.give(*n.add(kind, without_defaults(kind, {"low": low, "high": high}), x))
+        words = without_defaults(further_activations.Hardtanh, {"low": low, "high": high})
+        n.give(*n.add(further_activations.Hardtanh, words, x))
     else:
         found = x
-        for kind, bound in ((reduce.Max, low), (reduce.Min, high)):
+        bounds: list[tuple[type[Op], Any]] = [(reduce.Max, low), (reduce.Min, high)]
+        for kind, bound in bounds:
             if bound is not None:
                 (found,) = n.add(kind, {"other": bound}, found)
         n.give(found)
@@ -147,10 +156,13 @@ def between(kind: type[Op]) -> Reader:
 
     def read(n: Reading) -> None:
         left, right = n.value(0), n.value(1)
+        if kind is arithmetic.Divide and any(
+            isinstance(each, View) and each.type.dtype != "float" for each in (left, right)
+        ):
+            n.refuse("it divides whole numbers and cuts off the rest")
         for at, value in ((0, left), (1, right)):
             if isinstance(value, Known) and value.array.size == 1 and issubclass(kind, Elementwise):
                 number = shortened(value.array.reshape(-1)[0].item())
-                number = float(number) if value.array.dtype.kind == "f" and _counts(kind, number) else number
                 n.give(*n.add(kind, {"left" if at == 0 else "right": number}, n.view(1 - at)))
                 return
         if kind is arithmetic.Add and _bias(n):
@@ -158,11 +170,6 @@ def between(kind: type[Op]) -> Reader:
         n.give(*n.add(kind, {}, *_meeting(n)))
 
     return read
-
-
-def _counts(kind: type[Op], number: Any) -> bool:
-    """Whether a real that is whole must be written as one: whole numbers divide and compare otherwise."""
-    return isinstance(number, float)
 
 
 def _meeting(n: Reading) -> tuple[View, View]:
@@ -205,14 +212,40 @@ def several(kind: type[Op], pairwise: bool) -> Reader:
 
 
 def where(n: Reading) -> None:
-    condition = n.view(0)
     largest = max((v for v in (n.value(at) for at in range(3)) if isinstance(v, View)), key=lambda v: v.rank)
     if isinstance(n.value(2), Known) and n.known(2).size == 1:
         other = shortened(n.known(2).reshape(-1)[0].item())
         n.give(*n.add(choose.Select, {"other": other}, n.meeting(largest, 0), n.meeting(largest, 1)))
         return
-    del condition
     n.give(*n.add(choose.Select, {}, *(n.meeting(largest, at) for at in range(3))))
+
+
+def modulo(n: Reading) -> None:
+    """The rest with the sign of the divisor."""
+    if n.attribute("fmod", 0):
+        n.refuse("its rest has the sign of what is divided (fmod)")
+    between(whole.Remainder)(n)
+
+
+def counted(n: Reading) -> None:
+    """0, 1, 2 … as a tensor without a batch."""
+    start, limit, step = (n.sizes(at, name)[0] for at, name in ((0, "start"), (1, "limit"), (2, "step")))
+    if start != 0 or step != 1:
+        n.refuse("it does not count from 0 by 1")
+    n.give(*n.add(constants.Arange, {"size": limit}))
+
+
+def one_hot(n: Reading) -> None:
+    x = n.view(0)
+    values = n.known(2, "values")
+    if n.attribute("axis", -1) != -1 or values.tolist() != [0, 1]:
+        n.refuse("it is not 0 and 1 along a last axis")
+    count = int(n.known(1, "depth").reshape(-1)[0])
+    n.give(*n.add(OneHot, {"count": count}, x, axes=(*x.axes, (count,))))
+
+
+def threshold(n: Reading) -> None:
+    n.give(*n.add(further_activations.Threshold, {"above": shortened(n.attribute("alpha", 1.0))}, n.view(0)))
 
 
 def reciprocal(n: Reading) -> None:
@@ -224,18 +257,20 @@ def _by_node() -> dict[str, Reader]:
     found: dict[str, Reader] = {}
     for module in (activations, further_activations, pointwise, arithmetic):
         for kind in vars(module).values():
-            if not isinstance(kind, type) or not getattr(kind, "node", "") or not getattr(kind, "name", ""):
+            node = getattr(kind, "node", "")
+            if not isinstance(kind, type) or not issubclass(kind, Op) or not node or not kind.name:
                 continue
-            if issubclass(kind, Elementwise) or kind.name in ("and", "or"):
-                found.setdefault(kind.node, between(kind))
-            elif issubclass(kind, Op) and not [each for each in kind.fields.values()]:
-                found.setdefault(kind.node, plain(kind))
+            if issubclass(kind, Elementwise) or kind.inputs == (1, 2):
+                found.setdefault(node, between(kind))
+            elif not kind.fields:
+                found.setdefault(node, plain(kind))
     return found
 
 
 READERS: dict[str, Reader] = _by_node() | {
     "Clip": clip, "PRelu": prelu, "Gelu": gelu, "Shrink": shrink, "Identity": identity, "Dropout": dropout, "Cast": cast,
-    "CastLike": cast_like, "Where": where, "Reciprocal": reciprocal,
+    "CastLike": cast_like, "Mod": modulo, "Range": counted, "OneHot": one_hot, "ThresholdedRelu": threshold,
+    "Where": where, "Reciprocal": reciprocal,
     "Softmax": softmax(activations.Softmax), "LogSoftmax": softmax(activations.LogSoftmax),
     "LeakyRelu": plain(activations.LeakyRelu, slope=("alpha", 0.01)), "Elu": plain(activations.Elu, alpha=("alpha", 1.0)),
     "Celu": plain(further_activations.Celu, alpha=("alpha", 1.0)),

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from specc.catalogue.ops import cut, dense, indexing, join, moves, shape
 from specc.deploy.reading.values import Known
 from specc.deploy.reading.view import BATCH, Axis, View, is_batch, plain, regrouped
@@ -213,7 +211,13 @@ def sliced(n: Reading) -> None:
         if x.own(axis) is None and start == 0 and isinstance(end, int) and end >= 2**31 - 1:
             continue
         own, size = n.own(x, axis), x.sizes[axis]
-        if step == -1 and isinstance(start, int) and start in (-1, 2**31 - 1) and isinstance(end, int) and end < -(2**31) + 2:
+        if (
+            step == -1
+            and isinstance(start, int)
+            and start in (-1, 2**31 - 1)
+            and isinstance(end, int)
+            and end < -(2**31) + 2
+        ):
             (x,) = n.add(moves.Flip, {"axes": [own]}, x)
             continue
         if step < 1:
@@ -263,20 +267,16 @@ def gathered(n: Reading) -> None:
         axes = (*x.axes[:axis], tuple(index.array.shape), *x.axes[axis + 1 :])
         n.give(*n.add(indexing.Gather, {"axis": own} if own else {}, x, table, axes=axes))
         return
-    n.refuse("its places are made at run time")
+    if isinstance(index, View) and not index.type.batched:
+        axes = (*x.axes[:axis], *index.axes, *x.axes[axis + 1 :])
+        n.give(*n.add(indexing.Gather, {"axis": own} if own else {}, x, index, axes=axes))
+        return
+    n.refuse("its places are made at run time, for each sample its own")
 
 
 def gathered_along(n: Reading) -> None:
     x, index = n.view(0), n.view(1)
     n.give(*n.add(indexing.TakeAlong, {"axis": n.own(x, n.attribute("axis", 0))}, x, index))
-
-
-def filled(n: Reading) -> None:
-    n.refuse("its shape is not known before it runs")
-
-
-def numbers(values: Any) -> Any:
-    return np.asarray(values)
 
 
 READERS: dict[str, Reader] = {

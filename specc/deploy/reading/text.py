@@ -11,6 +11,7 @@ from specc.catalogue.op import Op
 from specc.catalogue.ops.arithmetic import Elementwise
 from specc.catalogue.ops.constants import Constant
 from specc.catalogue.ops.cut import Slice
+from specc.catalogue.ops.reduce import Max, Min
 from specc.deploy.reading.bodies import Body, Item
 from specc.deploy.reading.made import Step
 from specc.sizes.dim import Dim
@@ -19,9 +20,9 @@ SLOT = re.compile(r"⟨(\w*)=([^⟩]*)⟩")
 MARK = re.compile(r"‹(\d+)›")
 WORDS = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
 RESERVED = frozenset(
-    "network block let import from input output parameter buffer repeat for in if else parallel expect when at where as and or not true "
-    "false train export none".split()
-)
+    ("network", "block", "let", "import", "from", "input", "output", "parameter", "buffer", "repeat", "for", "in", "if", "else",
+     "parallel", "expect", "when", "at", "where", "as", "and", "or", "not", "true", "false", "train", "export", "none")
+)  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -102,7 +103,7 @@ def line(step: Step, flow: str, names: Names) -> tuple[str, bool]:
     """The step as text, and whether it is a layer that takes a number in a sequence."""
     kind = step.kind
     tensors = {**step.arguments, **{name: names.use(each) for name, each in step.named.items()}}
-    if issubclass(kind, Elementwise) or kind.operator in ("and", "or"):
+    if issubclass(kind, Elementwise) or (kind.operator not in ("", "[]") and len(step.inputs) == 2):
         sides = [names.use(each) for each in step.inputs]
         left, right = step.arguments.get("left"), step.arguments.get("right")
         if left is not None:
@@ -110,6 +111,11 @@ def line(step: Step, flow: str, names: Names) -> tuple[str, bool]:
         elif right is not None:
             sides.append(f"({spelled(right)})" if right < 0 else spelled(right))
         return f" {kind.operator} ".join(sides), False
+    if kind.operator and kind.operator != "[]" and len(step.inputs) == 1:
+        sign = f"{kind.operator} " if kind.operator.isalpha() else kind.operator[0]
+        return f"({sign}{names.use(step.inputs[0])})", False
+    if kind in (Max, Min) and "other" in step.arguments:
+        return f"{kind.name}({names.use(step.inputs[0])}, {spelled(step.arguments['other'])})", False
     if kind is Slice:
         return f"{names.use(step.inputs[0])}[{_items(step.arguments['items'])}]", False
     if kind is Constant:
@@ -117,8 +123,6 @@ def line(step: Step, flow: str, names: Names) -> tuple[str, bool]:
     if len(step.inputs) > 1:
         return call(kind, tensors, step.rest, [names.use(each) for each in step.inputs]), bool(step.weights)
     text = call(kind, tensors, step.rest, [])
-    if kind.operator and kind.operator != "[]" and text == kind.name:
-        text += "()"
     if step.inputs and step.inputs[0] != flow:
         text = f"{names.use(step.inputs[0])} -> {text}"
     return text, True
@@ -215,7 +219,11 @@ def repeated(lines: list[str], indent: str) -> list[str]:
     at = 0
     while at < len(lines):
         same = at
-        while same + 1 < len(lines) and lines[same + 1] == lines[at] and lines[at].startswith(indent + lines[at].strip()[:1]):
+        while (
+            same + 1 < len(lines)
+            and lines[same + 1] == lines[at]
+            and lines[at].startswith(indent + lines[at].strip()[:1])
+        ):
             same += 1
         count = same - at + 1
         if count > 1 and _alone(lines[at], indent):
@@ -226,7 +234,7 @@ def repeated(lines: list[str], indent: str) -> list[str]:
         if run > 2:
             label, rest = _stem(lines[at].strip())
             stem, start = label
-            found.append(f"{indent}for i in range({start}, {start + run}) {{ \"{stem}{{i}}\": {rest} }}")
+            found.append(f'{indent}for i in range({start}, {start + run}) {{ "{stem}{{i}}": {rest} }}')
             at += run
             continue
         found.append(lines[at])
@@ -236,7 +244,9 @@ def repeated(lines: list[str], indent: str) -> list[str]:
 
 def _alone(line_: str, indent: str) -> bool:
     text = line_[len(indent) :]
-    return not text.startswith(" ") and "{" not in text and "}" not in text and " as " not in text and " -> " not in text
+    return (
+        not text.startswith(" ") and "{" not in text and "}" not in text and " as " not in text and " -> " not in text
+    )
 
 
 def _stem(text: str) -> tuple[tuple[str, int], str]:

@@ -47,16 +47,14 @@ class Walk:
 
     def run(self) -> None:
         """Walk over all nodes; raises Unreadable with a line for each that has no counterpart."""
-        self.values |= {name: Known(array, name) for name, array in self.graph.constants.items()}
-        for each in self.graph.inputs:
-            self.values[each.name] = self._input(each.name, each.dtype, each.shape)
+        self.begin()
         lacking: dict[str, str] = {}
         for node in self.graph.nodes:
             if any(name in lacking for name in node.inputs):
                 lacking |= dict.fromkeys(node.outputs, "")
                 continue
             try:
-                self._node(node)
+                self.step(node)
             except NoCounterpart as problem:
                 lacking |= dict.fromkeys(node.outputs, "")
                 lacking[node.outputs[0]] = f"{node.kind} {node.name or node.outputs[0]}: {problem}"
@@ -81,7 +79,14 @@ class Walk:
             own.append(size if isinstance(size, int) and size else symbol(_symbol(str(size or ""), at)))
         return View(word(name), TensorType(tuple(own), DTYPES[dtype]), plain(tuple(own), batched=True))
 
-    def _node(self, node: Node) -> None:
+    def begin(self) -> None:
+        """Constants and inputs."""
+        self.values |= {name: Known(array, name) for name, array in self.graph.constants.items()}
+        for each in self.graph.inputs:
+            self.values[each.name] = self._input(each.name, each.dtype, each.shape)
+
+    def step(self, node: Node) -> None:
+        """One node; raises NoCounterpart."""
         values = [self.values.get(name) for name in node.inputs]
         missing = [name for name, value in zip(node.inputs, values, strict=True) if value is None and name]
         if missing:

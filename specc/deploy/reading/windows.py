@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 
 from specc.catalogue.op import Op
 from specc.catalogue.ops import adaptive, conv, groupnorm, layernorm, normalize, pooling, shuffle, upconv
-from specc.catalogue.ops.arithmetic import Add, Multiply
 from specc.catalogue.ops.padding import Pad
 from specc.catalogue.ops.resize import Interpolate
+from specc.catalogue.ops.sampling import GridSample
 from specc.deploy.reading.pointwise import shortened, without_defaults
 from specc.deploy.reading.values import Known
 from specc.deploy.reading.view import View
@@ -23,7 +22,8 @@ PadWidths = int | list[Any]
 
 def _one(values: list[Any]) -> Any:
     """One number for all axes where they are alike."""
-    return values[0] if values and all(each == values[0] for each in values) else values
+    alike = values and all(each == values[0] for each in values) and not isinstance(values[0], list)
+    return values[0] if alike else values
 
 
 def _front(n: Reading, x: View, axes: int = 0) -> int:
@@ -52,12 +52,18 @@ def _pads(n: Reading, rank: int, x: View, extents: list[int], strides: list[int]
     return [before if before == after else [before, after] for before, after in pairs]
 
 
-def _window(n: Reading, rank: int, kernel: list[int], x: View) -> dict[str, Any]:
+def _window(n: Reading, rank: int, kernel: list[int], x: View, kind: type[Op]) -> dict[str, Any]:
     strides = list(n.attribute("strides", [1] * rank))
     dilations = list(n.attribute("dilations", [1] * rank))
     extents = [d * (k - 1) + 1 for k, d in zip(kernel, dilations, strict=True)]
-    pads = _pads(n, rank, x, extents, strides)
+    pads: list[Any] = [0] if _same(n, x, kind) else _pads(n, rank, x, extents, strides)
     return {"stride": _one(strides), "padding": _one(pads), "dilation": _one(dilations)}
+
+
+def _same(n: Reading, x: View, kind: type[Op]) -> bool:
+    """Whether the padding is what a convolution calls `same`; needed where sizes are not known."""
+    unknown = any(isinstance(size, Dim) for size in x.type.spatial)
+    return kind is conv.Conv and unknown and n.attribute("auto_pad", "NOTSET") == "SAME_UPPER"
 
 
 def convolution(n: Reading) -> None:
@@ -65,7 +71,14 @@ def convolution(n: Reading) -> None:
     rank = _front(n, x)
     groups = n.attribute("group", 1)
     kernel = list(weight.shape[2:])
-    found = {"channels": weight.shape[0], "kernel": _one(kernel), **_window(n, rank, kernel, x), "groups": groups}
+    found = {
+        "channels": weight.shape[0],
+        "kernel": _one(kernel),
+        **_window(n, rank, kernel, x, conv.Conv),
+        "groups": groups,
+    }
+    if _same(n, x, conv.Conv):
+        found["padding"] = "same"
     weights = _weights(n, weight)
     found["bias"] = "bias" in weights
     n.give(*n.add(conv.Conv, _fitting(conv.Conv, found, n, x), x, weights=weights))
@@ -79,15 +92,16 @@ def _weights(n: Reading, weight: Any) -> dict[str, Any]:
     return {"weight": weight, "bias": n.known(2, "bias")}
 
 
-def _fitting(kind: type[Op], found: dict[str, Any], n: Reading, x: View) -> dict[str, Any]:
-    """The arguments, with `fit=down` where the last window leaves out input, as every other program does in silence."""
+def _fitting(kind: type[Op], found: dict[str, Any], n: Reading, x: View, fit: str = "down") -> dict[str, Any]:
+    """The arguments, with `fit=` where the last window leaves out input, which every other program does in silence."""
     given = without_defaults(kind, found)
     op = kind.make(given)
     try:
-        fits = all(rule.predicate is not False for rule in op.rules(x.type))
+        rules = [rule.predicate for rule in op.rules(x.type)]
+        fits = all(each is True for each in rules) if fit == "up" else False not in rules
     except Exception:  # said when the step is added
         return given
-    return given if fits or "fit" not in kind.fields else {**given, "fit": "down"}
+    return given if fits or "fit" not in kind.fields else {**given, "fit": fit}
 
 
 def transposed(n: Reading) -> None:
@@ -96,13 +110,18 @@ def transposed(n: Reading) -> None:
     groups, kernel = n.attribute("group", 1), list(weight.shape[2:])
     if n.attribute("output_shape") is not None or n.attribute("auto_pad", "NOTSET") not in ("NOTSET", "VALID"):
         n.refuse("it is given by the size of its output")
-    window = _window(n, rank, kernel, x)
-    pads = window["padding"]
-    if isinstance(pads, list) and any(isinstance(each, list) for each in pads):
-        n.refuse("its padding differs before and after")
+    window = _window(n, rank, kernel, x, upconv.UpConv)
+    added = list(n.attribute("output_padding", [0] * rank))
+    pads = window["padding"] if isinstance(window["padding"], list) else [window["padding"]] * rank
+    for at, each in enumerate(pads):
+        if isinstance(each, list):  # what is cut off less behind is what is added there
+            if each[0] < each[1]:
+                n.refuse("it cuts off more behind than before")
+            pads[at], added[at] = each[0], added[at] + each[0] - each[1]
+    window["padding"] = _one(pads)
     weights = _weights(n, weight)
     found = {"channels": weight.shape[1] * groups, "kernel": _one(kernel), **window, "groups": groups, "bias": "bias" in weights,
-             "output_padding": _one(list(n.attribute("output_padding", [0] * rank)))}  # fmt: skip
+             "output_padding": _one(added)}  # fmt: skip
     n.give(*n.add(upconv.UpConv, without_defaults(upconv.UpConv, found), x, weights=weights))
 
 
@@ -111,7 +130,7 @@ def pool(kind: type[Op]) -> Reader:
         x = n.view(0)
         rank = _front(n, x)
         kernel = list(n.attribute("kernel_shape"))
-        found = {"kernel": _one(kernel), **_window(n, rank, kernel, x)}
+        found = {"kernel": _one(kernel), **_window(n, rank, kernel, x, kind)}
         if found["stride"] == found["kernel"]:
             del found["stride"]
         if kind is pooling.AvgPool:
@@ -121,11 +140,8 @@ def pool(kind: type[Op]) -> Reader:
                 found["count_padding"] = bool(n.attribute("count_include_pad", 0))
         if not n.unused(1):
             n.refuse("its indices are used")
-        if n.attribute("ceil_mode", 0):
-            found["fit"] = "up"
-            n.give(*n.add(kind, without_defaults(kind, found), x)[:1])
-            return
-        n.give(*n.add(kind, _fitting(kind, found, n, x), x)[:1])
+        fit = "up" if n.attribute("ceil_mode", 0) else "down"
+        n.give(*n.add(kind, _fitting(kind, found, n, x, fit), x)[:1])
 
     return read
 
@@ -162,6 +178,8 @@ def instancenorm(n: Reading) -> None:
 def groups(n: Reading) -> None:
     x, scale, bias = n.view(0), n.known(1, "scale"), n.known(2, "bias")
     count = n.attribute("num_groups")
+    if isinstance(x.type.channels, Dim):
+        n.refuse("it does not say how many channels there are")
     if scale.size != x.type.channels:  # version 18 had one number for each group
         times = x.type.channels // scale.size
         scale, bias = scale.repeat(times), bias.repeat(times)
@@ -171,13 +189,12 @@ def groups(n: Reading) -> None:
 
 def layers(n: Reading) -> None:
     x, scale = n.view(0), n.known(1, "scale")
-    axis = n.attribute("axis", -1)
-    if axis % x.rank != x.rank - 1:
-        n.refuse("it works along several axes")
+    own = n.owns(x, range(n.attribute("axis", -1) % x.rank, x.rank))
     if not n.unused(1) or not n.unused(2):
         n.refuse("its statistics are used")
     found = without_defaults(layernorm.LayerNorm, {"eps": n.attribute("epsilon", 1e-5), "bias": n.has(2)})
-    weights = {"weight": scale.reshape(-1)} | ({"bias": n.known(2, "bias").reshape(-1)} if n.has(2) else {})
+    found |= {"axis": own} if len(own) > 1 else {}
+    weights = {"weight": scale} | ({"bias": n.known(2, "bias")} if n.has(2) else {})
     n.give(*n.add(layernorm.LayerNorm, found, x, weights=weights)[:1])
 
 
@@ -226,7 +243,9 @@ def resized(n: Reading) -> None:
     if mode == "nearest":
         if not (places == "asymmetric" and n.attribute("nearest_mode", "round_prefer_floor") == "floor"):
             if not _whole_factor(n, rank):
-                n.refuse(f"the nearest place is chosen by {places}, {n.attribute('nearest_mode', 'round_prefer_floor')}")
+                n.refuse(
+                    f"the nearest place is chosen by {places}, {n.attribute('nearest_mode', 'round_prefer_floor')}"
+                )
     elif places == "align_corners":
         found["align_corners"] = True
     elif places not in ("half_pixel", "pytorch_half_pixel"):
@@ -234,14 +253,18 @@ def resized(n: Reading) -> None:
     if mode == "cubic" and not np.isclose(n.attribute("cubic_coeff_a", -0.75), -0.75):
         n.refuse("its cubic coefficient is not -0.75")
     at = 1 if n.node.kind == "Upsample" else 2
+    axes = [axis % x.rank for axis in n.attribute("axes", range(x.rank))]
+    skip = x.rank - rank if axes == list(range(x.rank)) else 0
+    if axes[skip:] != list(range(2, x.rank)):
+        n.refuse("it resizes channels, or not every axis after them")
     if n.has(at) and (not isinstance(n.value(at), Known) or n.known(at).size):
         scales = [float(each) for each in n.known(at, "scales")]
-        if scales[:2] != [1, 1]:
+        if any(each != 1 for each in scales[:skip]):
             n.refuse("it resizes channels")
-        found["scale"] = _one([shortened(each) for each in scales[2:]])
+        found["scale"] = _one([shortened(each) for each in scales[skip:]])
     else:
         sizes = n.sizes(3, "sizes")
-        found["size"] = _one(list(sizes[2:]))
+        found["size"] = tuple(sizes[skip:])
     n.give(*n.add(Interpolate, found, x))
 
 
@@ -262,18 +285,18 @@ def shuffled(kind: type[Op]) -> Reader:
     return read
 
 
-def scale_and_shift(n: Reading, x: View, scale: Any, shift: Any) -> View:
-    """x * scale + shift, each a number for every channel."""
-    shape = (int(np.size(scale)), *[1] * (len(x.type.shape) - 1))
-    found = x
-    for kind, numbers in ((Multiply, scale), (Add, shift)):
-        if numbers is not None:
-            (found,) = n.add(kind, {}, found, n.constant(Known(np.asarray(numbers)), shape))
-    return found
-
-
-def volume(sizes: list[int]) -> int:
-    return math.prod(sizes)
+def sampled(n: Reading) -> None:
+    x, places = n.view(0), n.view(1)
+    modes = {"bilinear": "linear", "linear": "linear", "nearest": "nearest"}
+    mode = modes.get(n.attribute("mode", "linear"))
+    if mode is None:
+        n.refuse(f"its mode is {n.attribute('mode')}")
+    words = {
+        "mode": mode,
+        "padding": n.attribute("padding_mode", "zeros"),
+        "align_corners": bool(n.attribute("align_corners", 0)),
+    }
+    n.give(*n.add(GridSample, without_defaults(GridSample, words), x, places))
 
 
 READERS: dict[str, Reader] = {
@@ -281,5 +304,5 @@ READERS: dict[str, Reader] = {
     "GlobalAveragePool": everywhere(adaptive.AdaptiveAvgPool), "GlobalMaxPool": everywhere(adaptive.AdaptiveMaxPool),
     "BatchNormalization": batchnorm, "InstanceNormalization": instancenorm, "GroupNormalization": groups,
     "LayerNormalization": layers, "RMSNormalization": rms, "LRN": lrn, "Pad": padded, "Resize": resized,
-    "Upsample": resized, "DepthToSpace": shuffled(shuffle.PixelShuffle),
+    "Upsample": resized, "GridSample": sampled, "DepthToSpace": shuffled(shuffle.PixelShuffle),
 }  # fmt: skip

@@ -14,6 +14,7 @@ from specc.backends.onnx_file import write
 from specc.backends.onnx_weights import Arrays
 from specc.data.files import aside, write_bytes, write_text
 from specc.deploy.proof import open_session, random_inputs, relative_error, trials
+from specc.deploy.reading import caffe
 from specc.deploy.reading.file import Graph, Unreadable, opened
 from specc.deploy.reading.network import Network, read
 
@@ -22,7 +23,10 @@ TOLERANCE = 1e-4
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What was written, and the largest relative difference between the file and the spec's own export."""
+    """What was written, and the largest relative difference between the file and the spec's own export.
+
+    `trials` is how often both were run, 0 where there was nothing to compare with.
+    """
 
     spec: Path
     weights: Path | None
@@ -55,6 +59,22 @@ def import_onnx(path: Path | str, spec: Path | str, name: str = "") -> Imported:
         write_bytes(beside, save(dict(network.weights)))
     write_text(spec, network.text)
     return Imported(spec, beside, network, error, runs)
+
+
+def import_caffe(path: Path | str, spec: Path | str, name: str = "", weights: Path | str | None = None) -> Imported:
+    """Write `spec` from a deploy prototxt; with a caffemodel its weights beside it. There is no Caffe to compare with.
+
+    Raises:
+        Unreadable: a mistake in the text, layers without a counterpart (a line for each), weights of other shapes.
+        FileProblem: the folder cannot be written to.
+    """
+    path, spec = Path(path), Path(spec)
+    network, whole = caffe.read(path, name or title(path.stem), Path(weights) if weights else None)
+    beside = spec.with_suffix(".safetensors") if whole else None
+    if beside is not None:
+        write_bytes(beside, save(dict(network.weights)))
+    write_text(spec, network.text)
+    return Imported(spec, beside, network, 0.0, 0)
 
 
 def title(stem: str) -> str:
