@@ -50,6 +50,23 @@ def models() -> Any:
     return torchvision.models
 
 
+def medical() -> Any:
+    """MONAI, which asks for torchvision on its way in."""
+    models()
+    import monai
+
+    return monai
+
+
+def torchmetrics() -> Any:
+    """torchmetrics, which asks for torchvision on its way in."""
+    models()
+    import torchmetrics.functional
+    import torchmetrics.functional.segmentation
+
+    return torchmetrics.functional
+
+
 def reference(name: str, **options: Any) -> Any:
     """The network of that name (`resnet18`, `video.r3d_18`) in eval mode, with random weights and running statistics.
 

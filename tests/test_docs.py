@@ -252,9 +252,8 @@ def _tuned(folder: Path) -> None:
 
 
 EXAMPLES = {
-    "digits": _digits, "autoencoder": _digits, "balanced": _digits, "tuned": _tuned, "houses": _houses, "flowers": _flowers,
-    "signals": _signals,
-    "cifar": _cifar, "lesions": _lesions, "sweep": _digits,
+    "digits": _digits, "autoencoder": _digits, "balanced": _digits, "spots": _digits, "tuned": _tuned,
+    "houses": _houses, "flowers": _flowers, "signals": _signals, "cifar": _cifar, "lesions": _lesions, "sweep": _digits,
 }  # fmt: skip
 
 

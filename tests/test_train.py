@@ -591,6 +591,7 @@ def test_batches_cover_everything_and_leave_no_single_sample():
 # ------------------------------------------------------------------------------------------------------- metrics
 class Entry:
     k = 2
+    average, background, each = "macro", True, False
 
 
 def test_metrics_equal_their_definitions():

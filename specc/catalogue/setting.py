@@ -46,7 +46,7 @@ class Setting(Entry):
     `holds` is the role of the values it takes by position (`optimizer` holds an "optimizer"), `many` whether more than
     one, `default` what it is where the section says nothing, as text. `rival` is the setting that says the same thing
     in another way, of which a section has one. `runs` names the implementation, "specc.data.tables:Table", which only
-    the floors that run it resolve.
+    the floors that run it resolve, `library` one of an extra that it needs.
     """
 
     role: ClassVar[str] = "train"
@@ -55,6 +55,7 @@ class Setting(Entry):
     default: ClassVar[str] = ""
     rival: ClassVar[str] = ""
     runs: ClassVar[str] = ""
+    library: ClassVar[str] = ""
 
     def refusals(self) -> Iterable[Misfit]:
         """What its type cannot say of its arguments."""
@@ -208,11 +209,17 @@ class Schedule(Setting):
 
 class Metric(Setting):
     """A figure of how good the outputs are. `rises` says that more is better, `column` that it is one number,
-    `batchwise` that it costs so little that it may be taken of every batch that trains."""
+    `batchwise` that it costs so little that it may be taken of every batch that trains, `decided` that it needs no more
+    than the class that an answer says, so that it is shown after `postprocess` too, `spaced` that it measures lengths.
+    `samplewise` are the kinds of target with which one sample has a figure of its own.
+    """
 
     role = "metric"
     column: ClassVar[bool] = True
     batchwise: ClassVar[bool] = True
+    decided: ClassVar[bool] = False
+    spaced: ClassVar[bool] = False
+    samplewise: ClassVar[tuple[str, ...]] = ()
     rises: ClassVar[bool] = True
     targets: ClassVar[tuple[str, ...]] = ()
 
@@ -223,3 +230,20 @@ class Metric(Setting):
     def label(self) -> str:
         """What its column is called."""
         return self.name
+
+    def fits(self, target: str, classes: int | None) -> Iterable[Misfit]:
+        """What does not go with a target of that kind and so many classes."""
+        return ()
+
+
+class Postprocess(Setting):
+    """A step between the probabilities of an output and the classes that it says. `first` says that it makes classes of
+    probabilities, so that none may stand before it, `spatial` that it looks at places beside one another."""
+
+    role = "postprocess"
+    first: ClassVar[bool] = False
+    spatial: ClassVar[bool] = False
+
+    def keywords(self) -> Mapping[str, Any]:
+        """The arguments of the implementation."""
+        return {name: getattr(self, name) for name in self.fields}

@@ -28,7 +28,7 @@ class Images:
     is the picture of the same name there, and the target is its number per pixel; a mask of 0 and 255 alone is one of
     two classes, in any other 255 is kept (`ignore=255`). `size` is (height, width), to which pictures are brought;
     without it, pictures must be alike, or the size is unknown (None). `channels` is 1 for grey and 3 for colour;
-    without it the pictures decide.
+    without it the pictures decide. `spacing` is how far the pixels of the files lie apart, down and across.
 
     Example:
         Images(Path("flowers"), size=(224, 224), channels=3)
@@ -38,6 +38,7 @@ class Images:
     size: tuple[int, int] | None = None
     masks: Path | None = None
     channels: int | None = None
+    spacing: tuple[float, float] | None = None
 
     def describe(self) -> DataFacts:
         listing = self._listing()
@@ -47,9 +48,8 @@ class Images:
         listing = self._listing()
         facts = self._facts(listing)
         binary = self.masks is not None and facts.class_names == ("0", "255")
-        return ImageDataset(
-            facts, tuple(path for path, _ in listing), tuple(which for _, which in listing), self.size, binary
-        )
+        paths, targets = tuple(path for path, _ in listing), tuple(which for _, which in listing)
+        return ImageDataset(facts, paths, targets, self.size, binary, self.spacing)
 
     def sample_names(self) -> list[str]:
         """Paths from the folder on, `rose/3.png`."""
@@ -108,6 +108,7 @@ class ImageDataset:
     targets: tuple[Path | int, ...]
     size: tuple[int, int] | None
     binary: bool
+    apart: tuple[float, float] | None
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -127,6 +128,21 @@ class ImageDataset:
         if isinstance(target, int):
             return {"image": image}, np.asarray(target, dtype=np.int64)
         return {"image": image}, self._mask(path, target, image.shape[1:])
+
+    def places(self, index: int) -> tuple[int, ...]:
+        """Height and width of a picture."""
+        return self.size or self._stored(index)
+
+    def spacing(self, index: int) -> tuple[float, ...] | None:
+        """How far its pixels lie apart, down and across, after it was brought to `size`; None where it is not said."""
+        if self.apart is None:
+            return None
+        sides = zip(self.apart, self._stored(index), self.places(index), strict=True)
+        return tuple(apart * have / to for apart, have, to in sides)
+
+    def _stored(self, index: int) -> tuple[int, int]:
+        found = look(self.paths[index])
+        return found.height, found.width
 
     def files(self, index: int) -> tuple[Path, ...]:
         """What the inputs of a sample are read from."""

@@ -127,6 +127,10 @@ class VolumeDataset:
         found = self.cases[index][0].spacing
         return tuple(found[WORLD.index(each)] for each in self.axes)
 
+    def places(self, index: int) -> tuple[int, ...]:
+        """The size of a sample along its axes."""
+        return _shape(self.cases[index][0], self.axes)
+
     def files(self, index: int) -> tuple[Path, ...]:
         """What the inputs of a sample are read from."""
         return tuple(each.path for each in self.cases[index][:-1])

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from specc.catalogue.axes import position
 from specc.catalogue.axes import shape as spell
 from specc.catalogue.entry import Misfit
+from specc.model.answers import check_answers, check_measures
 from specc.model.heads import maker
-from specc.model.losses import SHARES, agree, check_loss, check_target, says, show
+from specc.model.losses import SHARES, agree, check_loss, check_target, show
 from specc.model.readying import augmented_shape, check_augment, check_padding, prepared_shape, ready
 from specc.model.tuning import check_tuning
 from specc.sizes.dim import Size
@@ -50,6 +51,7 @@ def check_program(model: Model, program: Program, facts: Facts | None = None) ->
     """What is wrong with how a network is trained; `facts` are those of its data as far as they are at hand."""
     yield from check_loss(model, program)
     yield from check_tuning(model, program)
+    yield from check_answers(model, program)
     if facts is None:
         return
     yield from _inputs(model, program, facts)
@@ -59,10 +61,7 @@ def check_program(model: Model, program: Program, facts: Facts | None = None) ->
     for term in program.terms:
         if term.loss is not None and not term.target:
             yield from check_target(model, term, term.loss, facts)
-    for each in program.measures:
-        if facts.target not in each.metric.entry.targets:
-            message = f"`{each.metric.entry.name}` does not go with this data's target, {says(facts)}"
-            yield Diagnostic("target-type", each.metric.span, message)
+    yield from check_measures(program, facts)
 
 
 # ----------------------------------------------------------------------------------------------------- the data

@@ -9,6 +9,8 @@ from typing import Any
 from specc.catalogue.arguments import Initial
 from specc.text.source import Span
 
+POST = ".post"  # how the columns of figures after `postprocess` end
+
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
@@ -39,11 +41,17 @@ class Term:
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """A metric of an output."""
+    """A metric of an output, as it is or after `postprocess`."""
 
     metric: Chosen
     output: str
     label: str
+    post: bool = False
+
+    @property
+    def batchwise(self) -> bool:
+        """Whether it is cheap enough to be taken of every batch that trains."""
+        return bool(self.metric.entry.batchwise) and not self.post
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +103,16 @@ class Program:
     steps: int = 0
     precision: str = ""
     sweep: Sweep | None = None
+    postprocess: tuple[Chosen, ...] = ()
     texts: tuple[tuple[str, str], ...] = ()  # every setting as written, or its default
+
+
+def before_and_after(measure: Measure, postprocess: tuple[Chosen, ...]) -> tuple[Measure, ...]:
+    """A metric, and the same after `postprocess` where there is some and it needs no more than classes."""
+    entry = measure.metric.entry
+    if not postprocess or not entry.decided or not entry.column:
+        return (measure,)
+    return measure, Measure(measure.metric, measure.output, f"{measure.label}{POST}", post=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,7 +98,7 @@ def _initials(model: Model) -> Iterator[Diagnostic]:
 
 def _watched(program: Program, chosen: Chosen) -> Iterator[Diagnostic]:
     """The figure that a rule looks at is a column of metrics.csv."""
-    measures = {each.label: each.metric.entry.batchwise for each in program.measures if each.metric.entry.column}
+    measures = {each.label: each.batchwise for each in program.measures if each.metric.entry.column}
     losses = [each.loss.entry for each in program.terms if each.loss is not None]
     labels = measures or {each.measures: True for each in losses if each.measures}
     blends = any(each.entry.blends for each in program.augment)

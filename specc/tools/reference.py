@@ -41,6 +41,7 @@ ROLES = {
     "clip": "ways to clip, for `clip`",
     "stop": "ways to stop, for `stop`",
     "metric": "metrics, for `metrics`",
+    "postprocess": "steps of `postprocess`",
 }
 FAMILIES: dict[str, Callable[[type[Op]], bool]] = {
     "Signs between tensors": lambda kind: kind.operator not in ("", "[]") and kind.inputs != (0, 0),

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from specc.data.batching import cut
 from specc.data.prepare import Prepared
 from specc.data.sources import DataProblem, Dataset
+from specc.data.spacing import spacing
 from specc.model.graph import Model
 from specc.model.readying import follows
 from specc.train.augment import Augmenter
@@ -71,6 +72,10 @@ class Feed:
             resident = self.device.type != "cuda" or size <= ROOM * torch.cuda.mem_get_info(self.device)[0]
         self.whole, self.resident = moved(self.whole, self.device if resident else CPU), resident
         return resident
+
+    def spacing(self, index: int) -> tuple[float, ...]:
+        """How far apart the places of a sample's target lie along its axes after `prepare`; 1 where the data do not say."""
+        return spacing(self.dataset, index, self.follow)
 
     def batches(self, indices: Indices, size: int) -> Iterator[Batch]:
         """All of these samples in their order; a single one that would be left over joins the batch before it."""

@@ -18,18 +18,24 @@ def measure(
 ) -> dict[str, float]:
     """`loss` and each metric by its label. `more` are further takers of answers by name, fed on the way and not reported."""
     meters = code.meters()
+    spaced = any(each.metric.entry.spaced for each in code.measures)
     total, seen = 0.0, 0
     code.module.eval()
     with torch.no_grad():
         for inputs, target in feed.batches(indices, _size(code, feed)):
             scores = code.outputs(inputs)
             total += float(code.functions.loss(scores, inputs, target)) * len(target)
+            now = indices[seen : seen + len(target)]
             seen += len(target)
-            given = code.functions.heads(scores)
+            given = code.answers(scores, target)
+            apart = [feed.spacing(int(each)) for each in now] if spaced else None
             for output, each in (*meters.values(), *(more or {}).values()):
-                each.add(given[output], target)
+                each.add(given[output], target, apart)
     found: dict[str, Any] = {"loss": total / seen if seen else float("nan")}
-    return found | {label: each.value() for label, (_, each) in meters.items()}
+    for label, (_, each) in meters.items():
+        found[label] = each.value()
+        found |= {f"{label}.{name}": value for name, value in each.more().items()}
+    return found
 
 
 def _size(code: Code, feed: Feed) -> int:

@@ -22,9 +22,7 @@ class Passing:
     def __init__(self, code: Code, measured: bool = True) -> None:
         self.code = code
         blends = any(each.entry.blends for each in code.program.augment)
-        self.labels = (
-            () if blends or not measured else tuple(each.label for each in code.measures if each.metric.entry.batchwise)
-        )
+        self.labels = () if blends or not measured else tuple(each.label for each in code.measures if each.batchwise)
         self._begin()
 
     def _begin(self) -> None:

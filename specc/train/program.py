@@ -16,16 +16,18 @@ from torch import nn
 from specc.backends import pytorch
 from specc.catalogue import registry
 from specc.compiler import Compilation
+from specc.data.extras import need
 from specc.data.named import check_data
 from specc.data.weights import check_weights
 from specc.model.graph import Model
 from specc.model.heads import outputs
-from specc.model.program import Chosen, Measure, Program
+from specc.model.program import Chosen, Measure, Program, before_and_after
 from specc.sizes.dim import Dim
 from specc.text.diagnostics import Diagnostic
 from specc.train import objective
 from specc.train.groups import frozen, trained
-from specc.train.metrics.meter import Meter, meter, reading
+from specc.train.metrics.answers import answers, meters
+from specc.train.metrics.meter import Meter
 from specc.train.problem import TrainProblem
 from specc.train.samples import Samples, load
 from specc.train.speed import Forward, Speed
@@ -58,11 +60,12 @@ class Code:
         return {names[0]: found}
 
     def meters(self) -> dict[str, tuple[str, Meter]]:
-        """A fresh meter and its output per measure, by label."""
-        return {
-            each.label: (each.output, meter(each.metric.entry, reading(self.model, self.program, each.output)))
-            for each in self.measures
-        }
+        """A fresh meter per measure by its label, and the name of the answer that it takes."""
+        return meters(self.model, self.program, self.measures)
+
+    def answers(self, scores: Mapping[str, torch.Tensor], target: torch.Tensor) -> dict[str, torch.Tensor]:
+        """The outputs of inference by name, from logits, and those that are measured after `postprocess` as well."""
+        return answers(self.model, self.program, self.measures, self.functions.heads(scores), target)
 
 
 def chosen(compilation: Compilation, phase: str = "") -> tuple[Model, Program]:
@@ -104,7 +107,9 @@ def write(
 def build(
     model: Model, program: Program, sources: tuple[str, str], device: torch.device, speed: Speed | None = None
 ) -> Code:
-    """The module with its first weights, all from the program's seed."""
+    """The module with its first weights, all from the program's seed; raises DataProblem for a library that is missing."""
+    for each in (*(measure.metric for measure in program.measures), *program.postprocess):
+        need(each.entry.library, each.entry.name)
     speed = speed or Speed()
     functions = objective.load(sources[1])
     _known_sizes(model)
@@ -150,7 +155,8 @@ def _measures(model: Model, program: Program) -> tuple[Measure, ...]:
             kind = registry.setting(term.loss.entry.measures, "metric")
             if kind is not None:
                 entry: Any = kind.make({})
-                return (Measure(Chosen(entry, term.span), term.output, entry.label),)
+                measure = Measure(Chosen(entry, term.span), term.output, entry.label)
+                return before_and_after(measure, program.postprocess)
     return ()
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 LATER: dict[str, tuple[str, ...]] = {
-    "train": ("postprocess",),
     "loss": ("discriminative",),
-    "metric": ("precision", "recall", "auc", "dice", "iou", "hausdorff", "assd"),
     "export": ("postprocess",),
 }

@@ -19,6 +19,7 @@ from specc.catalogue.arguments import (
     items,
     literal,
     optional,
+    real,
     whole,
 )
 from specc.catalogue.entry import Misfit
@@ -26,6 +27,7 @@ from specc.catalogue.setting import Dotted, Held, Names, SourceSetting
 
 _Size = Annotated[Any, Kind("a list [height, width]", items(whole(1), 2, 2))]
 _File = optional(String)
+_Spacing = optional(Annotated[Any, Kind("a list of two numbers above 0", items(real(gt=0), 2, 2))])
 
 
 class Shipped(SourceSetting):
@@ -124,6 +126,8 @@ class Images(SourceSetting):
     """The folder of the masks."""
     channels: optional(Positive) = None  # type: ignore[valid-type]
     """1 for grey, 3 for colour; without it the pictures decide."""
+    spacing: _Spacing = None  # type: ignore[valid-type]
+    """How far the pixels of the files lie apart, [down, across] in millimetres, for metrics that measure lengths."""
 
     def refusals(self) -> Iterable[Misfit]:
         if self.channels not in (None, 1, 3):
@@ -131,7 +135,8 @@ class Images(SourceSetting):
 
     def keywords(self, folder: Path) -> Mapping[str, Any]:
         masks = None if self.masks is None else folder / self.masks
-        return {"folder": folder / self.folder, "size": self.size, "masks": masks, "channels": self.channels}
+        found = {"folder": folder / self.folder, "size": self.size, "masks": masks, "channels": self.channels}
+        return found | {"spacing": self.spacing}
 
 
 class Mnist(SourceSetting):

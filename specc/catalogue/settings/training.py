@@ -222,6 +222,14 @@ class Human(Setting):
     """The error."""
 
 
+class PostprocessSetting(Setting):
+    """What the answers go through before metrics that need no more than a class; figures are shown before and after it,
+    `dice` and `dice.post`. Steps are done in their order."""
+
+    name = "postprocess"
+    holds, many = "postprocess", True
+
+
 class Stop(Setting):
     """When to stop before the last epoch."""
 

@@ -31,6 +31,7 @@ ROLES = {
     "optimizer": "optimizer",
     "schedule": "schedule",
     "metric": "metric",
+    "postprocess": "step of `postprocess`",
     "regularizer": "regularizer",
     "clip": "way to clip",
     "stop": "rule to stop",

@@ -17,7 +17,7 @@ from specc.model.elaborate.splitting import dealt
 from specc.model.elaborate.sweeping import swept
 from specc.model.graph import Model
 from specc.model.heads import APPLIED, ends, outputs
-from specc.model.program import Chosen, Deployment, Measure, Program, Term
+from specc.model.program import Chosen, Deployment, Measure, Program, Term, before_and_after
 from specc.sizes.dim import product
 from specc.syntax import tree
 from specc.syntax.parse import parse_expression
@@ -102,12 +102,13 @@ class _Reader:
     def program(self, section: tree.Section, phase: str) -> Program | None:
         """The whole section; each setting's mistake is reported, so that all are seen at once."""
         self._names("train")
-        split = self._each("split", self._split)
+        split, post = self._each("split", self._split), self._many("postprocess")
         held: dict[str, Any] = {
             "source": self._one("data"), "terms": self._all("loss", self._terms), "prepare": self._many("prepare"),
             "augment": self._many("augment"),
             "optimizer": self._one("optimizer"), "schedule": self._all("schedule", self._chain),
-            "regularize": self._many("regularize"), "clip": self._one("clip"), "measures": self._measures(),
+            "regularize": self._many("regularize"), "clip": self._one("clip"), "measures": self._measures(post),
+            "postprocess": post,
             "weights": self._each("weights", self._plain), "stop": self._one("stop"),
             "rates": self._each("rates", self._plain), "freeze": self._each("freeze", self._plain),
             "average": self._one("average"), "sweep": swept(self.entries, self.settings, tuple(self.model.parameters), self.bag),
@@ -286,7 +287,7 @@ class _Reader:
         help = suggestion(name, [*self.outputs, *inputs])
         raise problem("unknown-output", node.span, f"the network has no output `{name}`", help)
 
-    def _measures(self) -> tuple[Measure, ...]:
+    def _measures(self, post: tuple[Chosen, ...]) -> tuple[Measure, ...]:
         found: list[Measure] = []
         for each in self._many("metrics"):
             try:
@@ -297,7 +298,7 @@ class _Reader:
                 found.append(Measure(each, output, label))
             except SpecError as error:
                 self.bag.add(error.diagnostic)
-        return tuple(found)
+        return tuple(more for each in found for more in before_and_after(each, post))
 
     def _texts(self) -> Iterable[tuple[str, str]]:
         said = {each.name for each in self.settings}

@@ -64,10 +64,59 @@ class Confusion(Sums):
         return float(self.counts.diagonal().sum() / self.counts.sum())
 
 
-class F1(Confusion):
-    """The mean over the classes that occur of 2PR / (P + R)."""
+class Rates(Confusion):
+    """A figure of each class, from how many answers say it (found), how many should (there) and how many do both."""
+
+    def __init__(self, entry: Any, reading: Reading) -> None:
+        super().__init__(entry, reading)
+        self.entry = entry
+
+    def measure(self, both: torch.Tensor, found: torch.Tensor, there: torch.Tensor) -> torch.Tensor:
+        """The figure; 0 where nothing is divided by nothing."""
+        raise NotImplementedError
 
     def value(self) -> float:
-        hits = self.counts.diagonal().double()
-        both = (self.counts.sum(0) + self.counts.sum(1)).double()
-        return float((2 * hits / both)[both > 0].mean())
+        if self.sums is None:
+            return float("nan")
+        both, found, there = self._counts()
+        if self.entry.average == "micro":
+            return float(self.measure(both.sum(), found.sum(), there.sum()))
+        figures = self.measure(both, found, there)
+        if self.entry.average == "binary":
+            return float(figures[-1])
+        if self.entry.average == "weighted":
+            return float((figures * there).sum() / there.sum())
+        return float(figures[found + there > 0].mean())
+
+    def more(self) -> dict[str, float]:
+        if self.sums is None or not self.entry.each:
+            return {}
+        figures = self.measure(*self._counts()).tolist()
+        return {str(at + (not self.entry.background)): each for at, each in enumerate(figures)}
+
+    def _counts(self) -> list[torch.Tensor]:
+        """What is both, found and there of each class that counts."""
+        counts = self.counts.double()
+        every = counts.diagonal(), counts.sum(0), counts.sum(1)
+        return [each if self.entry.background else each[1:] for each in every]
+
+
+class Precision(Rates):
+    """The share of what is found that is there."""
+
+    def measure(self, both: torch.Tensor, found: torch.Tensor, there: torch.Tensor) -> torch.Tensor:
+        return both / found.clamp(min=1)
+
+
+class Recall(Rates):
+    """The share of what is there that is found."""
+
+    def measure(self, both: torch.Tensor, found: torch.Tensor, there: torch.Tensor) -> torch.Tensor:
+        return both / there.clamp(min=1)
+
+
+class F1(Rates):
+    """2PR / (P + R), which is twice what is both over found and there together."""
+
+    def measure(self, both: torch.Tensor, found: torch.Tensor, there: torch.Tensor) -> torch.Tensor:
+        return 2 * both / (found + there).clamp(min=1)

@@ -53,6 +53,9 @@ class R2:
             found = state["figures"].to(self.mean.device) if self.count else state["figures"]
             self._take(int(found[0, 0]), *found[1:])
 
+    def more(self) -> dict[str, float]:
+        return {}
+
     def _take(self, count: int, error: torch.Tensor, mean: torch.Tensor, spread: torch.Tensor) -> None:
         """Join mean and squares about the mean of two parts (Chan, Golub and LeVeque 1979)."""
         if self.count:
