@@ -195,6 +195,47 @@ def test_arrays_and_rows_come_through_a_pipe(tmp_path: Path, monkeypatch: Any) -
         list(predictor.predict_all(["-"]))
 
 
+def test_what_a_pipe_cannot_hold_is_said(tmp_path: Path, monkeypatch: Any, capsys: Any) -> None:
+    path = exported(DIGITS, tmp_path, prove=False)
+    piped(monkeypatch, b"\x89PNG\r\n and more")
+    assert main(["predict", str(path), "-"]) == 2
+    assert "-: it is neither UTF-8 text nor .npy" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_a_parquet_file_is_read_as_its_csv(tmp_path: Path, named: bool) -> None:
+    polars = pytest.importorskip("polars")
+    columns = [{"name": name, "categories": [], "unseen": []} for name in "abc"]
+    columns.append({"name": "kind", "categories": ["x", "y"], "unseen": []})
+    text = DIGITS.replace("[4]", "[5]") if named else DIGITS
+    encoding = {"columns": columns, "target": "t", "class_names": []} if named else None
+    predictor = Predictor(exported(text, tmp_path, prove=False, encoding=encoding), "cpu")
+    random = np.random.default_rng(0).normal(size=(3, 4))
+    frame = polars.DataFrame({name: random[:, at] for at, name in enumerate("abc")})
+    last = ["x", "y", "x"] if named else random[:, 3]
+    frame = frame.with_columns(polars.Series("kind", last))
+    frame.write_parquet(tmp_path / "t.parquet")
+    frame.write_csv(tmp_path / "t.csv")
+    one, other = (
+        [each.outputs["y"] for each in predictor.predict_all([tmp_path / f"t.{kind}"])] for kind in ("parquet", "csv")
+    )
+    assert len(one) == 3
+    np.testing.assert_array_equal(one, other)
+
+
+def test_another_size_than_the_networks_is_told_of_windows(tmp_path: Path, capsys: Any) -> None:
+    path = exported(PIXELS.replace("H, W", "4, 5"), tmp_path, prove=False)
+    picture(tmp_path / "a.png")
+    assert main(["predict", str(path), str(tmp_path / "a.png")]) == 2
+    said = capsys.readouterr().err
+    assert "--window 4,5" in said
+    given = ["predict", str(path), str(tmp_path / "a.png"), "--window", "4,5", "--out", str(tmp_path / "out")]
+    assert main(given) == 0
+    assert np.array_equal(
+        decode_mask(tmp_path / "out" / "a.png"), classes_of(np.asarray(Image.open(tmp_path / "a.png")))
+    )
+
+
 # ----------------------------------------------------------------------------------------------------------- volumes
 AFFINES = [
     np.array([[2, 0, 0, -10], [0, 3, 0, 5], [0, 0, 4, 7]], float),

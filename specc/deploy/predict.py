@@ -35,7 +35,7 @@ class Prediction:
     label: str = ""
     confidence: float | None = None
     probabilities: tuple[float, ...] = ()
-    sample: Sample | None = field(default=None, repr=False, compare=False)
+    sample: Sample | None = field(default=None, repr=False)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; an output of more than 1000 numbers is summed up by its shape and range."""
@@ -97,7 +97,7 @@ def predicted(predictor: Predictor, found: Iterable[Sample | Broken], how: How) 
                 continue
             ready = _ready(predictor, each)
         except (BadInput, DataProblem) as problem:
-            how.refuse(Broken(each.source, problem.message, problem.help))
+            how.refuse(Broken(each.source, problem.message, problem.help or _windows(predictor)))
             continue
         if waiting and (len(waiting) == how.batch or _shapes(waiting[0][1]) != _shapes(ready)):
             yield from _together(predictor, waiting)
@@ -166,6 +166,17 @@ def _slid(predictor: Predictor, alone: Predictor, sample: Sample, how: How) -> d
         raise BadInput(f"`{side.name}` is {list(given.shape)}, the network takes {side.spelled()}")
     array = training_prepared(predictor, side, given)
     return slide(alone.run, array, how.window, how.batch, how.windows)
+
+
+def _windows(predictor: Predictor) -> str:
+    """What to type where a network of a fixed size gives maps: another size can be gone over in windows."""
+    side = predictor.inputs[0]
+    sizes = side.shape[1:]
+    if len(predictor.inputs) != 1 or not sizes or not all(isinstance(each, int) for each in sizes):
+        return ""
+    if not any(each.shape[1:] == sizes for each in predictor.outputs):
+        return ""
+    return f"go over it in windows: --window {','.join(map(str, sizes))}"
 
 
 def _shapes(ready: dict[str, Array]) -> list[tuple[str, tuple[int, ...]]]:

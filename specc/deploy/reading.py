@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Any, Final
 from specc.data import nifti, pictures, volumes
 from specc.data.sources import DataProblem
 from specc.deploy.described import Side
-from specc.deploy.rows import opened, rows
+from specc.deploy.rows import Row, opened, parquet, rows
 from specc.deploy.runtime import BadInput, Predictor
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     Array = NDArray[Any]
 
 STREAM: Final = "-"
-_TABLES: Final = (".csv", ".tsv")
+_TABLES: Final = (".csv", ".tsv", ".parquet")
 _ARRAYS: Final = (".npy", ".npz")
 _CASE: Final = "; the volumes of a case are named by --channels adc,cbf"
 _AXES: Final = {1: ("x",), 2: ("y", "x"), 3: ("z", "y", "x")}
@@ -144,13 +144,15 @@ class _Reader:
             yield from self._numbered(str(path), name, _load(path), (path,))
         elif kind in pictures.SUFFIXES:
             yield Sample(str(path), name, {self._side().name: self._picture(path)}, (path,))
+        elif kind == ".parquet":
+            yield from self._table(parquet(path, self._side(), self._encoding), str(path), name, (path,))
         elif kind in _TABLES:
             with _text(path) as file:
-                yield from self._table(file, str(path), name, (path,))
+                yield from self._table(rows(file, self._side(), self._encoding), str(path), name, (path,))
         else:
             raise BadInput(
                 f"a file of the kind `{kind}` cannot be read",
-                "give png, jpg, bmp, gif, npy, npz, csv, nii or nii.gz, a folder of these, or - for stdin",
+                "give png, jpg, bmp, gif, npy, npz, csv, parquet, nii or nii.gz, a folder of these, or - for stdin",
             )
 
     def _side(self) -> Side:
@@ -226,20 +228,20 @@ class _Reader:
             yield Sample(f"{source}[{at}]", f"{name}_{at}", {side.name: each}, files)
 
     def _table(
-        self, file: Iterable[str], source: str, name: str, files: tuple[Path, ...] = ()
+        self, found: Iterable[Row], source: str, name: str, files: tuple[Path, ...] = ()
     ) -> Iterator[Sample | Broken]:
         side = self._side()
-        for line, found in rows(file, side, self._encoding):
-            if isinstance(found, BadInput | DataProblem):
-                yield Broken(f"{source}:{line}", found.message, found.help)
+        for line, row in found:
+            if isinstance(row, BadInput | DataProblem):
+                yield Broken(f"{source}:{line}", row.message, row.help)
             else:
-                yield Sample(f"{source}:{line}", f"{name}_{line}", {side.name: found}, files)
+                yield Sample(f"{source}:{line}", f"{name}_{line}", {side.name: row}, files)
 
     def _stream(self) -> Iterator[Sample | Broken]:
         """Arrays one after another, or the rows of a table, each as soon as it is there."""
         found = opened(sys.stdin.buffer)
         if isinstance(found, io.TextIOWrapper):
-            yield from self._table(found, STREAM, "stdin")
+            yield from self._table(rows(found, self._side(), self._encoding), STREAM, "stdin")
             return
         for at, array in enumerate(found):
             yield from self._numbered(f"{STREAM}({at})", f"stdin_{at}", array)

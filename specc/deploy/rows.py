@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 
 from specc.data.schema import Schema
@@ -48,8 +49,29 @@ def rows(file: Iterable[str], side: Side, encoding: Mapping[str, Any]) -> Iterat
                 yield reader.line_num, _numbers(side, cells) if schema is None else _named(schema, heads, cells)
             except (BadInput, DataProblem) as problem:
                 yield reader.line_num, problem
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except UnicodeDecodeError:
+        raise BadInput("it is neither UTF-8 text nor .npy", "save a table as CSV in UTF-8") from None
+    except (OSError, csv.Error) as error:
         raise BadInput(f"it cannot be read: {error}") from None
+
+
+def parquet(path: Path, side: Side, encoding: Mapping[str, Any]) -> Iterator[Row]:
+    """`rows` of a Parquet file, counted from 1; needs polars."""
+    try:
+        import polars
+    except ImportError:
+        raise BadInput("reading Parquet needs polars", "pip install 'specc[tables]'") from None
+    try:
+        frame = polars.read_parquet(path)
+    except (OSError, polars.exceptions.PolarsError) as error:
+        raise BadInput(f"it cannot be read: {str(error).splitlines()[0]}") from None
+    schema = Schema.from_json(encoding) if "columns" in encoding else None
+    for at, row in enumerate(frame.iter_rows(), 1):
+        cells = ["" if each is None else str(each) for each in row]
+        try:
+            yield at, _numbers(side, cells) if schema is None else _named(schema, frame.columns, cells)
+        except (BadInput, DataProblem) as problem:
+            yield at, problem
 
 
 def opened(stream: IO[bytes]) -> io.TextIOWrapper | Iterator[Array]:

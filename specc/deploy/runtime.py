@@ -137,7 +137,7 @@ class Predictor:
         names of the inputs.
 
         Raises:
-            BadInput, DataProblem: what cannot be read, or what the network does not take.
+            BadInput: what cannot be read, or what the network does not take.
         """
         return next(iter(self.predict_all([given])))
 
