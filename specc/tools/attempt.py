@@ -29,6 +29,7 @@ def attempt(
     report: Callable[[Event], None],
     stop: Callable[[], bool],
     begun: Callable[[str], None],
+    tensorboard: bool,
 ) -> tuple[str, str]:
     """Train one, or go on with what there is of it; its status, and why if it failed. `begun` is told its run."""
 
@@ -43,6 +44,7 @@ def attempt(
         found = train(
             None if folder else book.compile(training), out_root=book.folder.parent, project=book.project, resume=folder,
             phase=book.phase, device=device, report=listen, stop=stop, wishes=book.wishes,
+            tensorboard=tensorboard,
         )  # fmt: skip
     except PROBLEMS as problem:
         return FAILED, str(problem)
@@ -60,7 +62,7 @@ def _unfinished(folder: Path) -> Path | None:
     return folder if (folder / LAST).is_dir() else None
 
 
-def main(path: str, at: str, device: str, python: str) -> int:
+def main(path: str, at: str, device: str, python: str, logs: str) -> int:
     """A process of its own: it says on stdout, a line of JSON each, which run is its and how it ended.
 
     It stops at the next batch when it is told to, and when the process that began it is gone.
@@ -73,7 +75,7 @@ def main(path: str, at: str, device: str, python: str) -> int:
     with python_allowed(python == "allow"), interruptible() as asked, Shown() as shown:
         status, message = attempt(
             SweepBook.load(Path(path)), int(at), device, shown.report, lambda: asked() or os.getppid() != parent,
-            lambda run: say(run=run, status=RUNNING, message=""),
+            lambda run: say(run=run, status=RUNNING, message=""), logs == "tensorboard",
         )  # fmt: skip
     say(status=status, message=message)
     if message:

@@ -20,9 +20,11 @@ LOOK = 0.1  # seconds between looks at whether a person says stop
 class SideBySide:
     """`run` works through what is not finished. Ctrl-C lets every process end at its next batch, a second one at once."""
 
-    def __init__(self, book: SweepBook, jobs: int, device: str, python: bool, stop: Callable[[], bool]) -> None:
+    def __init__(
+        self, book: SweepBook, jobs: int, device: str, python: bool, tensorboard: bool, stop: Callable[[], bool]
+    ) -> None:
         self.book, self.jobs, self.stop = book, jobs, stop
-        self.orders = [device, "allow" if python else "refuse"]
+        self.orders = [device, "allow" if python else "refuse", "tensorboard" if tensorboard else "none"]
         self.lock = threading.Lock()
         self.waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
         self.running: dict[int, subprocess.Popen[str]] = {}

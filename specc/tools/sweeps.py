@@ -28,11 +28,13 @@ MOST_FOLDS = 5  # that have a column of their own in 80 columns
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """How a sweep is worked through: so many trainings at a time, on a device, with the user's code or without."""
+    """How a sweep is worked through: so many trainings at a time, on a device, with the user's code or without, and with
+    logs for TensorBoard or without."""
 
     jobs: int = 1
     device: str = "auto"
     python: bool = False
+    tensorboard: bool = True
 
 
 def check(book: SweepBook) -> None:
@@ -62,9 +64,9 @@ def run(book: SweepBook, work: Work) -> int:
     """Train what is not finished yet, then show and write the table; the exit code."""
     with interruptible() as stop:
         if work.jobs > 1:
-            SideBySide(book, work.jobs, work.device, work.python, stop).run()
+            SideBySide(book, work.jobs, work.device, work.python, work.tensorboard, stop).run()
         else:
-            _one_after_another(book, work.device, stop)
+            _one_after_another(book, work, stop)
         stopped = stop()
     found = outcome.table(book)
     write_text(book.path.with_suffix(".csv"), outcome.csv_text(book, found))
@@ -79,7 +81,7 @@ def run(book: SweepBook, work: Work) -> int:
     return 1 if book.open else 0
 
 
-def _one_after_another(book: SweepBook, device: str, stop: Callable[[], bool]) -> None:
+def _one_after_another(book: SweepBook, work: Work, stop: Callable[[], bool]) -> None:
     places = book.open
     for count, at in enumerate(places, 1):
         if stop():
@@ -90,7 +92,7 @@ def _one_after_another(book: SweepBook, device: str, stop: Callable[[], bool]) -
             book.mark(at, run=run, status=RUNNING, message="")
 
         with Shown() as shown:
-            status, message = attempt(book, at, device, shown.report, stop, begun)
+            status, message = attempt(book, at, work.device, shown.report, stop, begun, work.tensorboard)
         book.mark(at, status=status, message=message)
         if message:
             print(f"failed: {message}", file=sys.stderr)

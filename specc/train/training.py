@@ -19,6 +19,7 @@ from specc.model.graph import Model
 from specc.model.program import Program
 from specc.train import program as programs
 from specc.train import runs
+from specc.train.boards import Boards, installed
 from specc.train.checkpoint import load_best
 from specc.train.counts import class_counts
 from specc.train.events import Event, Finished, Noted, Report, Started, Took, silent
@@ -54,6 +55,7 @@ def train(
     stop: programs.Stop = never,
     wishes: Wishes | None = None,
     workers: int | None = None,
+    tensorboard: bool = True,
 ) -> Run:
     """Train the chosen network of a compilation in a new folder `out_root/<network>/<n>`, or `resume` a run's own.
 
@@ -64,6 +66,7 @@ def train(
         report: told of everything that happens (see `events`).
         stop: asked before each batch; when it says yes, a checkpoint is written and the run is "interrupted".
         workers: processes that read samples which are not in memory; None is as many as are good.
+        tensorboard: whether its logs are written, where TensorBoard is installed.
         wishes: how the device is used, where specc is not to choose; a run that is resumed goes on as it began.
 
     Raises:
@@ -95,6 +98,10 @@ def train(
         started = take_weights(code, Path(project)) if resume is None else ()
         folder = Path(resume) if resume is not None else next_run_folder(out_root, model.name)
         book = _Book(folder, code, samples, text, Path(project), str(where), report, counts)
+        if tensorboard and installed():
+            boards = Boards(folder)
+            held.callback(boards.close)
+            book.listeners.append(boards.saw)
         for sentence in started:
             book.say(Took(sentence))
         for sentence in samples.notes if resume is None else ():
@@ -186,10 +193,12 @@ class _Book:
     def __post_init__(self) -> None:
         self.began = time.monotonic()
         self.pace = Pace()
+        self.listeners: list[Report] = [self.pace.saw]
         self.sha256 = hashlib.sha256(self.text.encode()).hexdigest()
 
     def say(self, event: Event) -> None:
-        self.pace.saw(event)
+        for each in self.listeners:
+            each(event)
         line = log_line(event)
         if line:
             self.log(line)

@@ -44,6 +44,12 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--precision", choices=("fp32", "bf16", "fp16"), help="the same as --set precision=…")
     for name, what in SPEED.items():
         parser.add_argument(f"--{name}", action=BooleanOptionalAction, default=None, help=f"{what}, or not")
+    parser.add_argument(
+        "--no-tensorboard",
+        action="store_false",
+        dest="tensorboard",
+        help="no logs for TensorBoard, though it is installed",
+    )
     common.workers_option(parser)
     common.python_option(parser)
     common.spec_options(parser)
@@ -110,7 +116,7 @@ def _resumed(args: Namespace) -> int:
 
     try:
         book = SweepBook.load(Path(args.resume))
-        return sweeps.run(book, sweeps.Work(args.jobs, args.device, args.allow_python))
+        return sweeps.run(book, sweeps.Work(args.jobs, args.device, args.allow_python, args.tensorboard))
     except TrainProblem as problem:
         raise common.refused(problem) from None
 
@@ -135,7 +141,7 @@ def _many(args: Namespace, compilation: Compilation, project: Path) -> int:
         book.lay_out(plan.sweep, plan.seed, args.folds)
         sweeps.check(book)
         book.create()
-        return sweeps.run(book, sweeps.Work(args.jobs, args.device, args.allow_python))
+        return sweeps.run(book, sweeps.Work(args.jobs, args.device, args.allow_python, args.tensorboard))
     except (TrainProblem, DataProblem, FileProblem) as problem:
         raise common.refused(problem) from None
 
@@ -155,7 +161,7 @@ def _run(args: Namespace, compilation: Compilation | None, project: Path) -> Run
             return train(
                 compilation, out_root=args.out, project=project, resume=args.resume, phase=args.phase, device=args.device,
                 report=shown.report, stop=stop, wishes=Wishes(*_speed(args)),
-                workers=args.workers,
+                workers=args.workers, tensorboard=args.tensorboard,
             )  # fmt: skip
         except (TrainProblem, FileProblem, DataProblem) as problem:
             shown.close()
