@@ -82,6 +82,7 @@ def test_a_run_leaves_all_that_belongs_into_its_folder(tmp_path: Path):
             "report.html",
             "log.txt",
             "split.csv",
+            "tensorboard",
         ]
     )
     rows = read_rows(run.folder / "metrics.csv")
@@ -100,8 +101,9 @@ def test_a_run_leaves_all_that_belongs_into_its_folder(tmp_path: Path):
     assert run.class_names == tuple("0123456789")
     page = (run.folder / "report.html").read_text()
     assert "<svg" in page
-    assert "class=right" in page
-    assert "http" not in page
+    assert "class=good" in page
+    assert "http:" not in page
+    assert "https:" not in page
     assert [type(each) for each in (said[0], said[-1])] == [Started, Finished]
     assert sum(isinstance(each, EpochDone) for each in said) == 3
     assert sum(isinstance(each, Stepped) for each in said) == 3 * 12
