@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import colorsys
+import math
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from scipy import ndimage
 from volumes import cases
 
 from specc.compiler import Compilation, compile_text
@@ -24,7 +27,7 @@ ONE = "network Net { input image: [1, 8, 8]; flatten; linear(10); softmax }\n"
 STEPS = [
     "flip", "flip(axes=[height, width])", "crop(5)", "crop([4, 6], padding=2)", "rotate(40)",
     "affine(degrees=10, scale=[0.8, 1.5], shear=10, shift=0.2)", "elastic(alpha=20, sigma=2)", "jitter", "noise(0.3)",
-    "cutout(3)", "flip, rotate(10), noise(0.1)",
+    "cutout(3)", "flip, rotate(10), noise(0.1)", "rotate(20, axes=[width, height])",
 ]  # fmt: skip
 
 
@@ -190,6 +193,63 @@ def test_jitter_noise_and_cutout(tmp_path: Path):
     assert sizes.min() >= 2  # at a corner only a part of it lies inside
 
 
+@pytest.mark.parametrize("axes", ["[height, width]", "[depth, width]", "[height, depth]", "[2, 1]"])
+def test_a_volume_is_turned_in_the_plane_that_is_said(tmp_path: Path, axes: str):
+    """Against scipy, by the angle that the sample's generator gives; the mask by the nearest voxel."""
+    image = np.random.default_rng(0).normal(size=(6, 2, 5, 7, 6)).astype(np.float32)
+    np.savez(tmp_path / "p.npz", image=image, mask=(image[:, 0] > 0).astype(np.int64))
+    settings = (
+        f'data arrays("p.npz", target="mask"); loss cross_entropy; split train=1; augment rotate(50, axes={axes})'
+    )
+    inputs, mask = loaded(tmp_path, settings, DEEP).batch(np.arange(6), 2)
+    names = {"depth": 0, "height": 1, "width": 2, "2": 1, "1": 0}
+    first, second = (names[each] for each in axes.strip("[]").split(", "))
+    for at in range(6):
+        angle = math.radians(float(torch.rand((), generator=generator(0, 2, at))) * 100 - 50)
+        matrix = np.eye(3)
+        matrix[second, second], matrix[second, first] = math.cos(angle), math.sin(angle)
+        matrix[first, second], matrix[first, first] = -math.sin(angle), math.cos(angle)
+        middle = (np.array(image.shape[2:]) - 1) / 2
+        offset = middle - matrix @ middle
+        for channel in range(2):
+            want = ndimage.affine_transform(image[at, channel], matrix, offset, order=1, mode="grid-constant")
+            np.testing.assert_allclose(inputs["image"][at, channel].numpy(), want, atol=2e-5)
+        near = ndimage.affine_transform(
+            (image[at, 0] > 0).astype(np.int64), matrix, offset, order=0, mode="grid-constant"
+        )
+        assert (near == mask[at].numpy()).mean() > 0.99  # where two voxels are as near, either
+
+
+def test_colours_are_those_of_their_definition(tmp_path: Path):
+    """Pixel by pixel with the standard library, also where prepare has scaled and normalised them."""
+    image = np.random.default_rng(0).random((8, 3, 5, 4)).astype(np.float32)
+    image[0] = 0.4  # grey has no hue
+    np.savez(tmp_path / "p.npz", image=image, kind=np.arange(8) % 2)
+    network = "network Net { input image: [3, H, W]; global_avgpool; linear(2); softmax }\n"
+    data = 'data arrays("p.npz", target="kind"); loss cross_entropy'
+    step = "augment jitter(brightness=0, contrast=0, saturation=0.7, hue=0.3)"
+    for prepare in ("", "; prepare normalize", "; prepare scale(from=[0, 1], to=[-1, 1]), normalize(per=channel)"):
+        found = loaded(tmp_path, f"{data}; {step}{prepare}", network)
+        inputs, _ = found.batch(np.arange(8), 1)
+        plain, _ = found.feed.batch(np.arange(8))
+        shown = inputs["image"].numpy()
+        for at in range(8):
+            drawn = [float(torch.rand((), generator=chance)) for chance in [generator(0, 1, at)] for _ in range(4)]
+            factor, turn = 0.3 + drawn[2] * 1.4, drawn[3] * 0.6 - 0.3
+            scale = np.polyfit(image[:, 0].ravel(), plain["image"][:, 0].numpy().ravel(), 1)
+            assert np.isfinite(scale).all()
+            want = np.empty((3, 5, 4))
+            for y in range(5):
+                for x in range(4):
+                    pixel = image[at, :, y, x].astype(np.float64)
+                    grey = pixel @ [0.299, 0.587, 0.114]
+                    h, s, v = colorsys.rgb_to_hsv(*np.clip(grey + (pixel - grey) * factor, 0, 1))
+                    want[:, y, x] = colorsys.hsv_to_rgb((h + turn) % 1, s, v)
+            for channel in range(3):
+                a, b = np.polyfit(image[:, channel].ravel(), plain["image"][:, channel].numpy().ravel(), 1)
+                np.testing.assert_allclose(shown[at, channel], want[channel] * a + b, atol=2e-5 * max(1, a))
+
+
 def test_shares_of_a_mixture_are_of_their_distribution():
     """Mean 1/2 and variance 1 / (8 alpha + 4) of Beta(alpha, alpha)."""
     for alpha in (0.2, 1.0, 4.0):
@@ -211,6 +271,26 @@ def test_a_mixture_of_samples_has_the_mixture_of_their_targets(tmp_path: Path):
     alone = found.batch(found.parts.train[7:8], 1)
     assert torch.equal(alone[1][0], target[7])
     assert torch.equal(alone[0]["image"][0], inputs["image"][7])
+
+
+def test_a_mixture_of_masks_has_the_mixture_of_their_classes(tmp_path: Path):
+    """Pictures that are their own masks, a channel per class: what a picture shows is its target; it trains too."""
+    mask = np.random.default_rng(0).integers(0, 2, (40, 5, 6))
+    np.savez(tmp_path / "p.npz", image=np.eye(2, dtype=np.float32)[mask].transpose(0, 3, 1, 2), mask=mask)
+    settings = 'data arrays("p.npz", target="mask"); loss cross_entropy; batch 8; epochs 3; optimizer adam(lr=0.1); augment flip, mixup(1)'
+    found = loaded(tmp_path, settings, FLAT)
+    inputs, target = found.batch(np.arange(40), 1)
+    assert target.shape == (40, 2, 5, 6)
+    torch.testing.assert_close(inputs["image"], target)
+    assert ((target > 0.01) & (target < 0.99)).float().mean() > 0.2
+    run = go(tmp_path, settings, FLAT)
+    assert run.status == "finished"
+    program = (run.folder / "program.py").read_text()
+    assert "F.cross_entropy" in program
+    np.savez(tmp_path / "p.npz", image=np.zeros((12, 2, 3, 4, 5), np.float32), mask=np.ones((12, 3, 4, 5), np.int64))
+    inputs, target = loaded(tmp_path, settings, DEEP).batch(np.arange(12), 0)
+    assert target.shape == (12, 2, 3, 4, 5)
+    assert bool((target[:, 1] == 1).all())
 
 
 def test_real_targets_are_mixed_too(tmp_path: Path):
@@ -262,7 +342,24 @@ def test_what_does_not_go_with_the_data_is_said_by_check(tmp_path: Path):
     assert said(f"data digits; {loss}; augment crop(6)", tmp_path, ONE) == [("data-shape", "crop(6)")]
     assert said(f"data digits; {loss}; augment crop(8, padding=1)", tmp_path, ONE) == []
     assert said(f"data digits; {loss}(ignore=3); augment mixup(1)", tmp_path, ONE) == [("setting-conflict", "mixup(1)")]
-    assert said(f"{masks}; augment mixup(1)", tmp_path, four(FLAT)) == [("unsupported-setting", "mixup(1)")]
+    assert said(f"{masks}; augment mixup(1)", tmp_path, four(FLAT)) == []
+    ignoring = f"{masks}(ignore=255); augment mixup(1)"
+    assert said(ignoring, tmp_path, four(FLAT)) == [("setting-conflict", "mixup(1)")]
+    dice = f"{masks} + dice; augment mixup(1)"
+    assert said(dice, tmp_path, four(FLAT)) == [("setting-conflict", "mixup(1)")]
+    assert said(f"{masks}; augment jitter(hue=0.1)", tmp_path, four(FLAT)) == [("data-shape", "0.1")]
+    assert said(f"data digits; {loss}; augment jitter(saturation=0.2)", tmp_path, ONE) == [("data-shape", "0.2")]
+    assert said(f"{masks}; augment rotate(9, axes=[width, channels])", tmp_path, four(FLAT)) == [
+        ("data-shape", "[width, channels]")
+    ]
+    assert said(f"{masks}; augment affine(axes=[1, 1])", tmp_path, four(FLAT)) == [("data-shape", "[1, 1]")]
+    assert said(f"{masks}; augment rotate(9, axes=[depth, width])", tmp_path, four(FLAT)) == [
+        ("no-such-axis", "[depth, width]")
+    ]
+    colour = "network Net { input image: [3, H, W]; global_avgpool; linear(2); softmax }\n"
+    np.savez(tmp_path / "c.npz", image=np.zeros((20, 3, 4, 4), np.float32), kind=np.arange(20) % 2)
+    own = f'data arrays("c.npz", target="kind"); {loss}; prepare normalize(per=volume); augment jitter(hue=0.1)'
+    assert said(own, tmp_path, colour) == [("setting-conflict", "jitter(hue=0.1)")]
     halved = "network Net { input image: [2, H, W]; maxpool(2); conv(2, 1); softmax }\n"
     np.savez(tmp_path / "p.npz", image=np.zeros((20, 2, 8, 8), np.float32), mask=np.zeros((20, 4, 4), np.int64))
     assert said(f"{masks}; augment flip", tmp_path, halved) == [("setting-conflict", "flip")]

@@ -16,6 +16,7 @@ from specc.catalogue.entry import Entry, Misfit
 from specc.catalogue.op import TensorType
 from specc.code.nodes import Expression
 from specc.sizes.dim import Size
+from specc.text.record import Record
 
 OPSET = 21  # of the ONNX that is written; onnxruntime loads it, and newer ones only later
 
@@ -30,6 +31,29 @@ class Held(Kind):
     role: str = ""
 
 
+class Phase(Record):
+    """A phase of training by its name, in place of a file that it wrote."""
+
+    name: str
+
+
+class Phased(Kind):
+    """The kind of an argument that is a file in quotes, or the bare name of a phase."""
+
+
+def _is_phase(value: Any) -> Any:
+    if isinstance(value, Phase):
+        return value
+    raise ValueError("not a phase")
+
+
+FileOrPhase = Annotated[
+    Any,
+    Phased(
+        'a file in quotes, "resnet18.safetensors", or the name of a phase',
+        either(TEXT, {"type": "function-plain", "function": {"type": "no-info", "function": _is_phase}}),
+    ),
+]
 DottedName = Annotated[str, Dotted("a name such as validation.loss", TEXT)]
 DottedNames = Annotated[tuple[str, ...], Dotted("a name or a list of names", either(TEXT, items(TEXT)))]
 Interval = Annotated[tuple[float, float], Kind("a list of two numbers", items(real(), 2, 2))]

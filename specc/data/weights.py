@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 from specc.backends.weight_files import WeightFile, WeightProblem
 from specc.backends.weight_keys import Matched, match, paths_that_are_not, report
+from specc.catalogue.setting import Phase
 from specc.model.elaborate.problem import suggestion
 from specc.model.graph import Model
 from specc.model.program import Chosen, Program
 from specc.text.diagnostics import Diagnostic
 
+RUNS = "runs"  # where runs lie in a project, unless the command says otherwise
+UNNAMED = "train"  # what the section without a name is called as a phase
 
-def check_weights(model: Model, program: Program, folder: Path) -> Iterator[Diagnostic]:
+
+def check_weights(model: Model, program: Program, folder: Path, runs: Path | None = None) -> Iterator[Diagnostic]:
     """The network against each of its files of weights, from what says where their tensors are; imports nothing large.
 
-    A file that is not there is a note, as is what was understood of it (`float16`, read as float32).
+    `runs` is where phases have their runs. A file that is not there is a note, as is what was understood of it
+    (`float16`, read as float32).
     """
     for chosen in program.weights:
         place = chosen.place("file")
         try:
-            source = opened(chosen, folder)
+            source = opened(chosen, folder, model.name, runs or folder / RUNS)
         except WeightProblem as problem:
             absent = problem.code == "missing-weights"
             yield Diagnostic(problem.code, place, problem.message, problem.help, severity="note" if absent else "error")
@@ -40,9 +46,29 @@ def check_weights(model: Model, program: Program, folder: Path) -> Iterator[Diag
             source.close()
 
 
-def opened(chosen: Chosen, folder: Path) -> WeightFile:
+def opened(chosen: Chosen, folder: Path, network: str, runs: Path) -> WeightFile:
     """The file of a `weights` setting; raises WeightProblem."""
-    return WeightFile(folder / chosen.entry.file)
+    said = chosen.entry.file
+    return WeightFile(_newest(runs / network, network, said.name) if isinstance(said, Phase) else folder / said)
+
+
+def _newest(folder: Path, network: str, phase: str) -> Path:
+    """The best weights of the last finished run of a phase; raises WeightProblem where there is none."""
+    begun = []
+    numbers = sorted((int(each.name) for each in folder.glob("*") if each.name.isdecimal()), reverse=True)
+    for number in numbers:
+        try:
+            config = json.loads((folder / str(number) / "config.json").read_text(encoding="utf-8"))
+            if (config["phase"] or UNNAMED) == phase:
+                if config["status"] == "finished":
+                    return folder / str(number) / "best.safetensors"
+                begun.append(f"{folder / str(number)} is {config['status']}")
+        except (OSError, ValueError, KeyError, TypeError):
+            continue  # no run, or one that is broken
+    more = "" if phase == UNNAMED else f" --train {phase}"
+    message = f"there is no finished run of the phase `{phase}` of {network} in {folder}"
+    help = f"train it first: `specc train FILE{more}`; a file is written in quotes"
+    raise WeightProblem(message + (f"; {begun[0]}" if begun else ""), help, "missing-weights")
 
 
 def matched(model: Model, chosen: Chosen, source: WeightFile) -> Matched:

@@ -9,6 +9,7 @@ from specc.catalogue.axes import position
 from specc.catalogue.axes import shape as spell
 from specc.catalogue.entry import Misfit
 from specc.model.answers import check_answers, check_measures
+from specc.model.filling import check_batching
 from specc.model.heads import maker
 from specc.model.losses import SHARES, agree, check_loss, check_target, show
 from specc.model.readying import augmented_shape, check_augment, check_padding, prepared_shape, ready
@@ -57,6 +58,7 @@ def check_program(model: Model, program: Program, facts: Facts | None = None) ->
     yield from _inputs(model, program, facts)
     yield from check_padding(program, facts)
     yield from check_augment(program, facts)
+    yield from check_batching(model, program, facts)
     facts = ready(program, facts)
     for term in program.terms:
         if term.loss is not None and not term.target:
@@ -65,18 +67,21 @@ def check_program(model: Model, program: Program, facts: Facts | None = None) ->
 
 
 # ----------------------------------------------------------------------------------------------------- the data
-def matched(model: Model, facts: Facts) -> dict[str, str]:
+def matched(model: Model, program: Program, facts: Facts) -> dict[str, str]:
     """The data's input for each of the network's: one for one, else by name. What has none is left out."""
-    wanted, given = [port.name for port in model.inputs], list(facts.input_shapes)
+    told = program.batching.entry.filled
+    wanted, given = [port.name for port in model.inputs if port.name not in told], list(facts.input_shapes)
     if len(wanted) == len(given) == 1:
         return {wanted[0]: given[0]}
     return {name: name for name in wanted if name in given}
 
 
 def _inputs(model: Model, program: Program, facts: Facts) -> Iterator[Diagnostic]:
-    pairs, bound = matched(model, facts), dict[str, int]()
+    pairs, bound = matched(model, program, facts), dict[str, int]()
     said = program.source.span
     for port in model.inputs:
+        if port.name in program.batching.entry.filled:
+            continue
         if port.name not in pairs:
             known = ", ".join(f"`{each}`" for each in facts.input_shapes)
             yield Diagnostic("data-shape", said, f"the data have no input `{port.name}`", f"they have {known}")

@@ -68,6 +68,7 @@ class Program:
     """How a network is trained. Times are in epochs, `parts` the shares of training, validation and test.
 
     `split` is the setting that says more of the parts, `folds` what deals the samples into them instead of the shares.
+    `batching` is the setting that says more of the batches,
     `padding` is what samples of other sizes are brought to the largest of their batch with, `human` the error of people.
     `steps` is how many steps of the optimizer there are, 0 where `epochs` says how long it takes; with steps, `epochs`
     is 0 until the samples are counted. `precision` is "" where the device decides.
@@ -92,6 +93,7 @@ class Program:
     accumulate: int
     epochs: int
     seed: int
+    batching: Chosen
     split: Chosen | None = None
     folds: Chosen | None = None
     augment: tuple[Chosen, ...] = ()

@@ -102,17 +102,15 @@ def check_augment(program: Program, facts: Facts) -> Iterator[Diagnostic]:
             yield Diagnostic("setting-conflict", step.span, message)
         if step.entry.blends:
             yield from _blended(program, step, facts)
+        own = next((each for each in program.prepare if getattr(each.entry, "per", "") == "volume"), None)
+        if getattr(step.entry, "colours", False) and own is not None:
+            message = "`normalize(per=volume)` takes away what the colours of a sample were, and `jitter` needs them"
+            yield Diagnostic("setting-conflict", step.span, message, "write `normalize(per=channel)`")
 
 
 def _blended(program: Program, step: Chosen, facts: Facts) -> Iterator[Diagnostic]:
     name = step.entry.name
-    if facts.target == "classes":
-        message = f"`{name}` is not yet there for a class per position"
-        yield Diagnostic(
-            "unsupported-setting", step.span, message, "it goes with a class a sample, and with real numbers"
-        )
-        return
-    if facts.target != "class":
+    if facts.target not in ("class", "classes"):
         return
     for term in program.terms:
         if term.loss is None or term.target:

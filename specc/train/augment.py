@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,6 +24,7 @@ from specc.model.program import Program
 from specc.model.readying import follows
 
 Tensor = torch.Tensor
+Units = tuple[Tensor, Tensor]  # what each channel was multiplied with, and what was added then
 Indices = NDArray[np.int64]
 Batch = tuple[dict[str, Tensor], Tensor]
 
@@ -33,7 +34,7 @@ class Samples:
     """A batch on its way: all inputs, those with places to move, and the target if it lies on them.
 
     `lies` is "classes" or "image" for a target that goes along, "" for one that does not; `empty` is what a mask gets
-    from outside. `chance` is a generator per sample.
+    from outside. `chance` is a generator per sample, `units` what `prepare` did to each channel, by input.
     """
 
     inputs: dict[str, Tensor]
@@ -42,6 +43,7 @@ class Samples:
     lies: str
     empty: int
     chance: tuple[torch.Generator, ...]
+    units: Mapping[str, Units]
 
     @property
     def places(self) -> tuple[int, ...]:
@@ -133,12 +135,13 @@ class Crop:
 
 @dataclass(frozen=True, slots=True)
 class Affine:
-    """Turn and shear in the plane of the last two axes, scale and shift along all."""
+    """Turn and shear in the plane of two axes, scale and shift along all."""
 
     degrees: float = 0
     scale: tuple[float, float] = (1, 1)
     shear: float = 0
     shift: float = 0
+    axes: tuple[Any, Any] = ("height", "width")
 
     def apply(self, batch: Samples) -> Samples:
         places = batch.places
@@ -150,7 +153,8 @@ class Affine:
         # From where each place of the result is read; x, the last axis, comes first.
         turn = torch.eye(axes).repeat(count, 1, 1)
         cos, sin = torch.cos(angle), torch.sin(angle)
-        turn[:, 0, 0], turn[:, 0, 1], turn[:, 1, 0], turn[:, 1, 1] = cos, lean * cos + sin, -sin, cos - lean * sin
+        y, x = (axes - position(each, axes + 1) for each in self.axes)
+        turn[:, x, x], turn[:, x, y], turn[:, y, x], turn[:, y, y] = cos, lean * cos + sin, -sin, cos - lean * sin
         # A turn is one of places, not of shares of the axes, which may differ in size.
         sizes = torch.tensor([float(each) for each in reversed(places)])
         turn = turn / factor[:, None, None] * sizes[None, None, :] / sizes[None, :, None]
@@ -194,25 +198,6 @@ def _smoothed(x: Tensor, axis: int, sigma: float) -> Tensor:
     weights = torch.exp(-0.5 * (apart / sigma) ** 2) * (apart.abs() <= reach)
     whole = torch.exp(-0.5 * (torch.arange(-reach, reach + 1) / sigma) ** 2).sum()
     return (x.movedim(axis, -1) @ (weights / whole)).movedim(-1, axis)
-
-
-@dataclass(frozen=True, slots=True)
-class Jitter:
-    """Other brightness and contrast."""
-
-    brightness: float
-    contrast: float
-
-    def apply(self, batch: Samples) -> Samples:
-        shift = batch.uniform(-self.brightness, self.brightness)
-        factor = batch.uniform(1 - self.contrast, 1 + self.contrast)
-
-        def changed(x: Tensor) -> Tensor:
-            by, to = (each.to(x).view(-1, *[1] * (x.dim() - 1)) for each in (factor, shift))
-            mean = torch.stack([each.mean(tuple(range(1, each.dim())) or 0, keepdim=True) for each in x])
-            return (x - mean) * by + mean + to
-
-        return replace(batch, inputs=batch.inputs | {name: changed(each) for name, each in batch.floats().items()})
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,7 +260,10 @@ class Mixup:
 
 
 class Augmenter:
-    """The steps of `augment` on batches of the training part. `read` gives the prepared samples of these indices."""
+    """The steps of `augment` on batches of the training part. `read` gives the prepared samples of these indices.
+
+    `classes` is how many there are, where the target is a class, of samples or of positions.
+    """
 
     def __init__(
         self,
@@ -284,10 +272,13 @@ class Augmenter:
         pairs: dict[str, str],
         train: Indices,
         read: Callable[[Indices], Batch],
+        units: Mapping[str, Units],
+        classes: int | None,
     ) -> None:
         self.steps = [implementation(each.entry.runs)(**each.entry.keywords()) for each in program.augment]
-        self.seed, self.train, self.read = program.seed, train, read
-        self.classes = facts.classes if facts.target == "class" else None
+        self.seed, self.train, self.read, self.count = program.seed, train, read, facts.count
+        self.units = units
+        self.classes = classes
         on = follows(facts)
         self.lies = facts.target if on else ""
         self.on = next((name for name, given in pairs.items() if given == on), "")
@@ -300,8 +291,9 @@ class Augmenter:
 
     def _run(self, indices: Indices, epoch: int, steps: int) -> Batch:
         inputs, target = self.read(indices)
-        chance = tuple(generator(self.seed, epoch, int(each)) for each in indices)
-        batch = Samples(inputs, self._spatial(inputs), target, self.lies, self.empty, chance)
+        count = self.count
+        chance = tuple(generator(self.seed, epoch, int(each) % count, int(each) // count) for each in indices)
+        batch = Samples(inputs, self._spatial(inputs), target, self.lies, self.empty, chance, self.units)
         for at, step in enumerate(self.steps[:steps]):
             batch = self._mixed(batch, step, epoch, at) if isinstance(step, Mixup) else step.apply(batch)
         return batch.inputs, batch.target
@@ -320,7 +312,8 @@ class Augmenter:
         own = batch.target
         if self.classes is not None:
             own, target = (
-                each if each.is_floating_point() else F.one_hot(each, self.classes) for each in (own, target)
+                each if each.is_floating_point() else F.one_hot(each, self.classes).movedim(-1, 1)
+                for each in (own, target)
             )
 
         def blend(one: Tensor, other: Tensor) -> Tensor:
@@ -331,8 +324,8 @@ class Augmenter:
         return replace(batch, inputs=batch.inputs | mixed, target=blend(own, target))
 
 
-def generator(seed: int, epoch: int, sample: int) -> torch.Generator:
-    """The generator of a sample in an epoch."""
-    text = f"{seed}/augment/{epoch}/{sample}".encode()
+def generator(seed: int, epoch: int, sample: int, again: int = 0) -> torch.Generator:
+    """The generator of a sample in an epoch, another one each time that it is drawn `again`."""
+    text = (f"{seed}/augment/{epoch}/{sample}" + (f"/{again}" if again else "")).encode()
     number = int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big") >> 1
     return torch.Generator().manual_seed(number)

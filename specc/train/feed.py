@@ -9,12 +9,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from specc.data.batching import cut
+from specc.data.batching import alike, cut
 from specc.data.prepare import Prepared
 from specc.data.sources import DataProblem, Dataset
 from specc.data.spacing import spacing
+from specc.model.filling import filled
 from specc.model.graph import Model
-from specc.model.readying import follows
+from specc.model.program import Program
+from specc.model.readying import follows, prepared_shape
 from specc.train.augment import Augmenter
 from specc.train.loader import Batch, Indices, Loader, Order, moved, workers_for
 
@@ -35,20 +37,23 @@ class Feed:
     def __init__(
         self,
         model: Model,
+        program: Program,
         dataset: Dataset,
         pairs: Mapping[str, str],
         prepared: Mapping[str, Prepared],
         device: torch.device,
-        padding: float | None = None,
         workers: int | None = None,
     ) -> None:
         self.dataset = dataset
         self.device = device
         self.prepared = prepared
-        self.padding = padding
+        self.padding = program.padding
+        self.kinds = _kinds(program, dataset)
         lies_on = follows(dataset.facts)
         self.follow = next((prepared[name] for name in prepared if lies_on and pairs[name] == lies_on), None)
-        self.inputs = {port.name: (pairs[port.name], DTYPES[model.type(port.value).dtype]) for port in model.inputs}
+        types = {port.name: DTYPES[model.type(port.value).dtype] for port in model.inputs}
+        self.inputs = {name: (given, types[name]) for name, given in pairs.items()}
+        self.filled = [(each, types[each.name]) for each in filled(model, program)]
         self.augmenter: Augmenter | None = None
         self.whole = self._whole()
         self.resident = self.settle(None)
@@ -78,8 +83,12 @@ class Feed:
         return spacing(self.dataset, index, self.follow)
 
     def batches(self, indices: Indices, size: int) -> Iterator[Batch]:
-        """All of these samples in their order; a single one that would be left over joins the batch before it."""
-        return self.all([(each, None) for each in cut(indices, size)])
+        """All of these samples in the order of `ordered`; a single one left over joins the batch before it."""
+        return self.all([(each, None) for each in cut(indices, size, self.kinds)])
+
+    def ordered(self, indices: Indices) -> Indices:
+        """The order in which `batches` gives these samples: as it is, but those of like size together for `bucket=`."""
+        return indices if self.kinds is None else indices[np.argsort(self.kinds[indices], kind="stable")]
 
     def all(self, orders: Sequence[Order]) -> Iterator[Batch]:
         """The batches of these orders, in their order."""
@@ -90,7 +99,8 @@ class Feed:
         return self.augmenter.batch(indices, epoch) if self.augmenter and epoch is not None else self.read(indices)
 
     def read(self, indices: Indices) -> Batch:
-        """Prepared samples, where they are made."""
+        """Prepared samples, where they are made. A number beyond the samples is one that is drawn again."""
+        indices = indices % len(self)
         if self.whole is None:
             return self._stacked(indices)
         inputs, target = self.whole
@@ -117,7 +127,8 @@ class Feed:
         if arrays is not None:
             values, answers = arrays
             inputs = {name: self._input(name, values[given]) for name, (given, _) in self.inputs.items()}
-            return inputs, self._target(answers)
+            full = {name: [tuple(each.shape[1:])] * len(each) for name, each in inputs.items()}
+            return inputs | self._told(inputs, full), self._target(answers)
         sizes = {size for each in self.dataset.facts.input_shapes.values() for size in each}
         if None in sizes:
             return None
@@ -129,20 +140,40 @@ class Feed:
     def _stacked(self, indices: Indices) -> Batch:
         """Samples one by one, each prepared by itself where their sizes may differ."""
         samples = [self.dataset.sample(int(each)) for each in indices]
-        inputs = {}
+        inputs, sizes = dict[str, torch.Tensor](), dict[str, list[tuple[int, ...]]]()
         for name, (given, _) in self.inputs.items():
             each = [sample[0][given] for sample in samples]
             if len({one.shape for one in each}) == 1:
                 inputs[name] = self._input(name, np.stack(each))
+                sizes[name] = [tuple(inputs[name].shape[1:])] * len(each)
             else:
                 ready = [self.prepared[name].apply(one) if name in self.prepared else one for one in each]
+                sizes[name] = [one.shape for one in ready]
                 inputs[name] = self._typed(name, self._together(ready, self.padding))
+        inputs |= self._told(inputs, sizes)
         targets = [sample[1] for sample in samples]
         if len({one.shape for one in targets}) == 1:
             return inputs, self._target(np.stack(targets))
         ready = [self._followed(one) for one in targets]
         none = None if self.padding is None else NO_CLASS
         return inputs, self._numbers(self._together(ready, none))
+
+    def _told(
+        self, inputs: Mapping[str, torch.Tensor], sizes: Mapping[str, list[tuple[int, ...]]]
+    ) -> dict[str, torch.Tensor]:
+        """What tells the network of its padding: how long each sample is, or where there is something of it."""
+        found = {}
+        for told, dtype in self.filled:
+            own = sizes[told.of]
+            if told.counts:
+                found[told.name] = torch.tensor([each[told.axes[0] or 0] for each in own]).to(dtype)
+                continue
+            whole = inputs[told.of].shape[1:]
+            mask = torch.zeros(len(own), *(1 if axis is None else whole[axis] for axis in told.axes), dtype=dtype)
+            for one, size in zip(mask, own, strict=True):
+                one[tuple(slice(0, 1 if axis is None else size[axis]) for axis in told.axes)] = 1
+            found[told.name] = mask
+        return found
 
     def _together(self, arrays: list[NDArray[Any]], padding: float | None) -> NDArray[Any]:
         """A batch of arrays, those that are smaller padded at the end."""
@@ -178,3 +209,14 @@ class Feed:
     def _numbers(self, values: NDArray[Any]) -> torch.Tensor:
         whole = values.dtype.kind in "iub"
         return torch.from_numpy(np.ascontiguousarray(values)).to(torch.int64 if whole else torch.float32)
+
+
+def _kinds(program: Program, dataset: Dataset) -> Indices | None:
+    """Which samples are of like size once they are prepared; None where all are, or nobody asks."""
+    width = program.batching.entry.bucket
+    find = getattr(dataset, "places", None)
+    if width is None or find is None:
+        return None
+    sizes: list[tuple[int, ...]] = [find(at) for at in range(len(dataset))]
+    ready = {size: prepared_shape(program.prepare, (1, *size))[1:] for size in set(sizes)}
+    return alike([[each or 0 for each in ready[size]] for size in sizes], width)

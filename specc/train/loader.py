@@ -45,7 +45,9 @@ class Loader:
             self._ahead = self._begun()
         self._orders.waiting = orders
         try:
-            for made in self._ahead:
+            with _unwarned():
+                ahead = iter(self._ahead)
+            for made in ahead:
                 if isinstance(made, DataProblem):
                     raise made
                 yield moved(made, self.device)
@@ -66,8 +68,7 @@ class Loader:
         self._ahead = None
 
     def _begun(self) -> DataLoader[Batch | DataProblem]:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="This DataLoader will create")  # more than there are processors
+        with _unwarned():
             return DataLoader(
                 _Made(self.make), batch_size=None, sampler=self._orders, num_workers=self.workers, collate_fn=_same,
                 worker_init_fn=_begin, persistent_workers=True, pin_memory=self.device.type == "cuda",
@@ -95,6 +96,14 @@ class _Made(Dataset["Batch | DataProblem"]):
             return self.make(*order)
         except DataProblem as problem:
             return problem
+
+
+@contextmanager
+def _unwarned() -> Iterator[None]:
+    """More workers than processors are what was asked for."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="This DataLoader will create")
+        yield
 
 
 def _same(made: Any) -> Any:

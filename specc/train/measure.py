@@ -19,6 +19,7 @@ def measure(
     """`loss` and each metric by its label. `more` are further takers of answers by name, fed on the way and not reported."""
     meters = code.meters()
     spaced = any(each.metric.entry.spaced for each in code.measures)
+    indices = feed.ordered(indices)
     total, seen = 0.0, 0
     code.module.eval()
     with torch.no_grad():

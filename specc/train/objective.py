@@ -133,7 +133,8 @@ def _kind(model: Model, name: str) -> str:
 def _target(model: Model, name: str) -> Expression:
     if not name:
         return Name("target")
-    return _applied(model, name, index("outputs", name)) if name in outputs(model) else index("inputs", name)
+    found = _applied(model, name, index("outputs", name)) if name in outputs(model) else index("inputs", name)
+    return method(found, "long") if target_type(model, name).dtype == "bool" else found
 
 
 class _Tensor:

@@ -91,9 +91,9 @@ def data_errors(model: Model, program: Program, folder: Path) -> list[Diagnostic
     return [each for each in found if each.severity == "error" or each.code == "missing-data"]
 
 
-def weight_errors(model: Model, program: Program, folder: Path) -> list[Diagnostic]:
+def weight_errors(model: Model, program: Program, folder: Path, runs: Path) -> list[Diagnostic]:
     """What stands against starting from the weights; a missing file is an error here."""
-    found = list(check_weights(model, program, folder))
+    found = list(check_weights(model, program, folder, runs))
     return [each for each in found if each.severity == "error" or each.code == "missing-weights"]
 
 

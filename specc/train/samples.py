@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from numpy.typing import NDArray
 
+from specc.catalogue.axes import UNSAID
 from specc.data.batching import Batching
 from specc.data.columns import sample_names
 from specc.data.leaks import leaks
@@ -20,8 +21,10 @@ from specc.data.sources import DataFacts, DataProblem, Dataset, Source
 from specc.data.splits import Split
 from specc.model.check import check_program, matched
 from specc.model.graph import Model
+from specc.model.heads import head
 from specc.model.program import Program
-from specc.train.augment import Augmenter
+from specc.train.augment import Augmenter, Units
+from specc.train.colours import units
 from specc.train.feed import Feed
 from specc.train.loader import Batch, Indices
 from specc.train.problem import TrainProblem
@@ -77,18 +80,19 @@ def load(model: Model, program: Program, folder: Path, device: torch.device, wor
     dataset = given.load()
     parts = parted(program, given, dataset, folder)
     dataset = dataset.fitted(parts.train)
-    pairs = matched(model, dataset.facts)
+    pairs = matched(model, program, dataset.facts)
     for each in check_program(model, program, dataset.facts):  # some facts are known only now
         if each.severity == "error":
             raise TrainProblem(each.code, each.message, each.help)
     steps = [implementation(each.entry.runs)(**each.entry.keywords()) for each in program.prepare]
     prepared: dict[str, Prepared] = {}
     for port in model.inputs:
-        if model.type(port.value).dtype == "float":
+        if port.name in pairs and model.type(port.value).dtype == "float":
             prepared[port.name] = fit(steps, _Column(dataset, pairs[port.name], parts.train))
-    feed = Feed(model, dataset, pairs, prepared, device, program.padding, workers)
+    feed = Feed(model, program, dataset, pairs, prepared, device, workers)
     if program.augment:
-        feed.augmenter = Augmenter(program, dataset.facts, pairs, parts.train, feed.read)
+        colours, classes = _units(program, model, prepared), _classes(model, program, dataset.facts)
+        feed.augmenter = Augmenter(program, dataset.facts, pairs, parts.train, feed.read, colours, classes)
     names = sample_names(given, len(dataset))
     return Samples(
         dataset.facts,
@@ -98,8 +102,29 @@ def load(model: Model, program: Program, folder: Path, device: torch.device, wor
         feed,
         table(given, parts),
         leaks(dataset, parts, names),
-        Batching(parts.train, program.batch, program.seed),
+        Batching(parts.train, program.batch, program.seed, feed.kinds, _drawn_by(program, dataset)),
     )
+
+
+def _units(program: Program, model: Model, prepared: Mapping[str, Prepared]) -> dict[str, Units]:
+    """What `prepare` did to the colours of each input, where `augment` changes them."""
+    if not any(getattr(each.entry, "colours", False) for each in program.augment):
+        return {}
+    return {port.name: units(prepared.get(port.name), 3) for port in model.inputs}
+
+
+def _classes(model: Model, program: Program, facts: DataFacts) -> int | None:
+    """How many classes the target has, by the data or else by the network that tells them apart."""
+    term = next((each for each in program.terms if each.loss is not None and not each.target), None)
+    if "class" not in facts.target or facts.classes is not None or term is None or term.loss is None:
+        return facts.classes
+    numbers = head(model, term.output).numbers(getattr(term.loss.entry, "axis", UNSAID))
+    return numbers if isinstance(numbers, int) else None
+
+
+def _drawn_by(program: Program, dataset: Dataset) -> Indices | None:
+    """The classes that are drawn equally often, where they are."""
+    return dataset.labels() if program.batching.entry.sampling == "balanced" else None
 
 
 def others(
@@ -112,13 +137,13 @@ def others(
 ) -> Feed:
     """Samples of another source, prepared as those of a run were."""
     dataset = given.load()
-    pairs = matched(model, dataset.facts)
+    pairs = matched(model, program, dataset.facts)
     for port in model.inputs:
-        if port.name not in pairs:
+        if port.name not in pairs and port.name not in program.batching.entry.filled:
             raise DataProblem(
                 f"the data have no input {port.name}", f"they have {', '.join(dataset.facts.input_shapes)}"
             )
-    return Feed(model, dataset, pairs, prepared, device, program.padding, workers)
+    return Feed(model, program, dataset, pairs, prepared, device, workers)
 
 
 class _Column(Sequence[NDArray[Any]]):

@@ -72,6 +72,7 @@ class Layer:
 def figures(code: Code, samples: Samples, indices: Indices) -> tuple[dict[str, float], Shown | None]:
     """Loss and metrics over some samples, and what a report shows of the answers to them."""
     feed, kind = samples.feed, samples.facts.target
+    indices = feed.ordered(indices)  # as they are measured
     watched = next(iter(code.measures), None)
     if watched is None:
         return measure(code, feed, indices), None
@@ -173,8 +174,8 @@ def examples(code: Code, samples: Samples, shown: Shown, chosen: Sequence[int]) 
 def _seen(samples: Samples, index: int, prepared: dict[str, Array]) -> dict[str, Array]:
     """The inputs as people know them: those of the data, where `prepare` left their places alone."""
     raw = samples.feed.dataset.sample(index)[0]
-    given = {name: raw[samples.feed.inputs[name][0]] for name in prepared}
-    return {name: given[name] if given[name].shape == each.shape else each for name, each in prepared.items()}
+    given = {name: raw[own] for name, (own, _) in samples.feed.inputs.items()}
+    return {name: given[name] if np.shape(given.get(name)) == each.shape else each for name, each in prepared.items()}
 
 
 def layers(code: Code, samples: Samples, index: int) -> list[Layer]:

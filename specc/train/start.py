@@ -15,23 +15,23 @@ from specc.train.problem import TrainProblem
 from specc.train.program import Code
 
 
-def take_weights(code: Code, project: Path) -> tuple[str, ...]:
+def take_weights(code: Code, project: Path, runs: Path) -> tuple[str, ...]:
     """Copy the files of the `weights` settings into the module, one tensor at a time; sentences about what was done.
 
     Every weight below `into` that is not below one of `except` must be in the file with the same shape, and the other
-    way round. Raises TrainProblem.
+    way round. `runs` is where phases have their runs. Raises TrainProblem.
     """
     said: list[str] = []
     for chosen in code.program.weights:
         try:
-            said += _take(code, chosen, project)
+            said += _take(code, chosen, project, runs)
         except WeightProblem as problem:
             raise TrainProblem(problem.code, problem.message, problem.help) from problem
     return tuple(said)
 
 
-def _take(code: Code, chosen: Chosen, project: Path) -> list[str]:
-    source = opened(chosen, project)
+def _take(code: Code, chosen: Chosen, project: Path, runs: Path) -> list[str]:
+    source = opened(chosen, project, code.model.name, runs)
     try:
         found = matched(code.model, chosen, source)
         if not found.faults:

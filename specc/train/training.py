@@ -82,7 +82,7 @@ def train(
         raise TrainProblem("no-spec", "there is nothing to train", "give a spec, or a run to resume")
     model, plan = programs.chosen(compilation, phase)
     where = programs.device_of(device)
-    _hold_against_files(model, plan, Path(project), weights=resume is None)
+    _hold_against_files(model, plan, Path(project), None if resume is not None else Path(out_root))
     with programs.reproducible(where), ExitStack() as held:
         samples = held.enter_context(closing(programs.samples(model, plan, Path(project), where, workers)))
         text = old.spec if resume is not None else runs.self_contained(compilation, model)
@@ -95,7 +95,7 @@ def train(
         else:
             speed = choose(model, plan, where, samples, wishes)
         code = programs.build(model, plan, sources, where, speed)
-        started = take_weights(code, Path(project)) if resume is None else ()
+        started = take_weights(code, Path(project), Path(out_root)) if resume is None else ()
         folder = Path(resume) if resume is not None else next_run_folder(out_root, model.name)
         book = _Book(folder, code, samples, text, Path(project), str(where), report, counts)
         if tensorboard and installed():
@@ -166,10 +166,10 @@ def _close(book: _Book, code: programs.Code, samples: Samples, loop: Loop, reaso
     return Run.load(book.folder)
 
 
-def _hold_against_files(model: Model, plan: Program, project: Path, weights: bool) -> None:
+def _hold_against_files(model: Model, plan: Program, project: Path, runs: Path | None) -> None:
     """Refuse before anything is built; a run that is resumed has its weights already."""
     found = programs.data_errors(model, plan, project)
-    for each in found + (programs.weight_errors(model, plan, project) if weights else []):
+    for each in found + (programs.weight_errors(model, plan, project, runs) if runs else []):
         raise TrainProblem(each.code, each.message, each.help)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
 from specc.catalogue.arguments import (
+    AXES,
     AxisList,
     Count,
     KeywordOnly,
@@ -13,14 +14,19 @@ from specc.catalogue.arguments import (
     NonNegative,
     PositiveReal,
     Window,
+    either,
     items,
+    literal,
     real,
+    whole,
 )
 from specc.catalogue.axes import position
 from specc.catalogue.entry import Misfit
 from specc.catalogue.setting import Setting, Shape
 
 _Share = Annotated[float, Kind("a number from 0 to 1", real(ge=0, le=1))]
+_axis = either(whole(), literal(*AXES))
+_Plane = Annotated[Any, Kind("a list of two axes", items(_axis, 2, 2), AXES)]
 _Scales = Annotated[Any, Kind("a list of two numbers above 0", items(real(gt=0), 2, 2))]
 
 
@@ -98,7 +104,7 @@ class CropAtRandom(Augmentation):
 
 
 class Rotate(Augmentation):
-    """Turn about the middle, in the plane of height and width; what comes in from outside is 0."""
+    """Turn about the middle, in a plane; what comes in from outside is 0."""
 
     name = "rotate"
     runs = "specc.train.augment:Affine"
@@ -106,9 +112,12 @@ class Rotate(Augmentation):
 
     degrees: NonNegative
     """The largest angle, either way."""
+    _: KeywordOnly
+    axes: _Plane = ("height", "width")
+    """The plane: two axes, by name or by number."""
 
-    def keywords(self) -> Mapping[str, Any]:
-        return {"degrees": self.degrees}
+    def gives(self, shape: Shape) -> Shape:
+        return _in_plane(self, self.axes, super().gives(shape))
 
 
 class AffineAtRandom(Augmentation):
@@ -120,13 +129,18 @@ class AffineAtRandom(Augmentation):
 
     _: KeywordOnly
     degrees: NonNegative = 0
-    """The largest angle, either way, in the plane of height and width."""
+    """The largest angle, either way, in the plane of `axes`."""
     scale: _Scales = (1, 1)
     """The smallest and the largest factor; 2 shows things twice as large."""
     shear: NonNegative = 0
-    """The largest angle, in degrees, by which height leans along width."""
+    """The largest angle, in degrees, by which the first of `axes` leans along the second."""
     shift: _Share = 0
     """The largest shift along each axis, as a share of its size."""
+    axes: _Plane = ("height", "width")
+    """The plane of turns and shears: two axes, by name or by number."""
+
+    def gives(self, shape: Shape) -> Shape:
+        return _in_plane(self, self.axes, super().gives(shape))
 
     def refusals(self) -> Iterable[Misfit]:
         if self.scale[0] > self.scale[1]:
@@ -150,16 +164,39 @@ class Elastic(Augmentation):
 
 
 class Jitter(Augmentation):
-    """Other brightness and contrast: `(x - mean) * factor + mean + shift`, the mean over each channel."""
+    """Other brightness and contrast: `(x - mean) * factor + mean + shift`, the mean over each channel; and other colours.
+
+    Colours are changed as the data have them, red, green and blue from 0 to 1: what `scale` and `normalize` of `prepare`
+    did to each channel is undone before and done again.
+    """
 
     name = "jitter"
-    runs = "specc.train.augment:Jitter"
+    runs = "specc.train.colours:Jitter"
 
     _: KeywordOnly
     brightness: NonNegative = 0.1
     """The largest shift, either way, in the units of the prepared input."""
     contrast: _Share = 0.1
     """How far the factor is from 1 at most."""
+    saturation: _Share = 0
+    """How far the factor on the distance from grey is from 1 at most."""
+    hue: _Share = 0
+    """The largest turn of the circle of colours, either way, as a share of it."""
+
+    @property
+    def colours(self) -> bool:
+        return bool(self.saturation or self.hue)
+
+    def refusals(self) -> Iterable[Misfit]:
+        if self.hue > 0.5:
+            yield Misfit("bad-argument", "half of the circle, 0.5, is the largest turn either way", argument="hue")
+
+    def gives(self, shape: Shape) -> Shape:
+        if self.colours and (len(shape) < 2 or shape[0] not in (3, None)):
+            channels = shape[0] if shape else 0
+            message = f"`saturation` and `hue` need 3 channels, red, green and blue; the data's input has {channels}"
+            raise Misfit("data-shape", message, argument="saturation" if self.saturation else "hue")
+        return super().gives(shape)
 
 
 class NoiseAtRandom(Augmentation):
@@ -192,7 +229,8 @@ class Cutout(Augmentation):
 class Mixup(Augmentation):
     """Mix each sample and its target with another of the training part (Zhang et al. 2018).
 
-    The share of the sample is drawn from Beta(alpha, alpha). Classes become shares of classes, which `cross_entropy` takes.
+    The share of the sample is drawn from Beta(alpha, alpha). Classes, of samples or of positions, become shares of
+    classes, which `cross_entropy` takes.
     """
 
     name = "mixup"
@@ -201,6 +239,14 @@ class Mixup(Augmentation):
 
     alpha: PositiveReal
     """How evenly: 0.2 leaves most samples nearly as they are, 1 takes every share alike."""
+
+
+def _in_plane(step: Augmentation, axes: tuple[int | str, ...], shape: Shape) -> Shape:
+    """The same shape; raises Misfit where it has no such two axes besides the channels."""
+    at = [position(axis, len(shape), "axes") for axis in axes]
+    if 0 in at or at[0] == at[1]:
+        raise Misfit("data-shape", f"`{step.name}` turns in a plane of two axes after the channels", argument="axes")
+    return shape
 
 
 def _axes(number: int) -> str:

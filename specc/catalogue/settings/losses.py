@@ -64,9 +64,7 @@ class CrossEntropy(Loss):
         if self.smoothing:
             words["label_smoothing"] = float(self.smoothing)
         scores = output if at == 1 else method(output, "movedim", at, 1)
-        if facing.target == "classes":
-            target = method(target, "long")
-        elif not facing.target and at != 1:
+        if not facing.target and at != 1:
             target = method(target, "movedim", at, 1)
         return _reduced(self, "F.cross_entropy", scores, target, words)
 

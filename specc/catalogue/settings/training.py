@@ -15,14 +15,13 @@ from specc.catalogue.arguments import (
     Positive,
     PositiveReal,
     Real,
-    String,
     choice,
     optional,
     real,
 )
 from specc.catalogue.entry import Misfit
 from specc.catalogue.initial import misfits
-from specc.catalogue.setting import DottedName, DottedNames, Setting
+from specc.catalogue.setting import DottedName, DottedNames, FileOrPhase, Setting
 
 Fraction = Annotated[float, Kind("a number from 0 to 1", real(ge=0, le=1))]
 
@@ -138,12 +137,36 @@ class Batch(Setting):
     pad: optional(Real) = None  # type: ignore[valid-type]
     """What samples of other sizes are made as large as the largest of their batch with; a mask gets 255, for no class."""
     bucket: optional(Positive) = None  # type: ignore[valid-type]
-    """Batches of samples of like size; not yet there."""
+    """Batches of samples of like size: their sizes, rounded up to a multiple of this, are equal. 1 takes samples of one
+    size only; otherwise the smaller ones are padded, with 0 unless `pad=` says more."""
+    mask: DottedName = ""
+    """The input of the network that is told what is padding: 1, or true, where the sample is, 0 elsewhere."""
+    lengths: DottedName = ""
+    """The input of the network, a whole number, that is told how long a sample is without its padding."""
+    sampling: Annotated[str, choice("shuffled", "balanced")] = "shuffled"
+    """`shuffled` takes every training sample once an epoch; `balanced` draws each class equally often, with replacement."""
+
+    @property
+    def padding(self) -> float | None:
+        """What fills a batch; None where nothing does."""
+        filled: float | None = self.pad
+        return 0 if filled is None and (self.bucket or 1) > 1 else filled
+
+    @property
+    def filled(self) -> tuple[str, ...]:
+        """The inputs that are told about the padding."""
+        return tuple(each for each in (self.mask, self.lengths) if each)
 
     def refusals(self) -> Iterable[Misfit]:
-        if self.bucket is not None:
-            message = "`batch …, bucket=` is not yet there in this version"
-            yield Misfit("unsupported-setting", message, "take `pad=`, or `batch 1`", argument="bucket")
+        if self.bucket is not None and self.sampling == "balanced":
+            message = "`sampling=balanced` draws samples of any size, and `bucket=` takes those of like size"
+            yield Misfit("setting-conflict", message, "leave one of them out", argument="sampling")
+        for name in ("mask", "lengths"):
+            if getattr(self, name) and self.padding is None:
+                message = f"`{name}=` tells the network what is padding, and nothing is padded"
+                yield Misfit("bad-argument", message, "add `pad=0`", argument=name)
+        if self.mask and self.mask == self.lengths:
+            yield Misfit("bad-argument", "the mask and the lengths are two inputs", argument="lengths")
 
 
 class Epochs(Setting):
@@ -192,8 +215,9 @@ class Weights(Setting):
 
     name = "weights"
 
-    file: String
-    """A .safetensors file, or a state-dict saved by PyTorch, from the project's folder on."""
+    file: FileOrPhase
+    """A .safetensors file, or a state-dict saved by PyTorch, from the project's folder on; or the name of a phase: the best
+    weights of its newest finished run. The section without a name is the phase `train`."""
     _: KeywordOnly
     into: DottedName = ""
     """The part of the network that the file is of; the whole network otherwise."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from specc.catalogue import registry
 from specc.catalogue.entry import Field
-from specc.catalogue.setting import Dotted, Held, Setting
+from specc.catalogue.setting import Dotted, Held, Phase, Phased, Setting
 from specc.catalogue.settings.later import LATER
 from specc.model.elaborate.calls import make
 from specc.model.elaborate.evaluate import Evaluator
@@ -18,6 +18,7 @@ from specc.model.elaborate.problem import problem, suggestion
 from specc.model.elaborate.scope import Scope
 from specc.model.program import Chosen
 from specc.syntax import tree
+from specc.text.diagnostics import SpecError
 from specc.text.source import Span
 
 ROLES = {
@@ -128,7 +129,18 @@ class Entries:
             if isinstance(node, tree.List):
                 return tuple(_dotted(each) for each in node.items)
             return _dotted(node)
+        if isinstance(field.kind, Phased) and isinstance(node, tree.Name):
+            return self._phase(node)
         return self.evaluator.evaluate(node, self.scope, field.kind.words)
+
+    def _phase(self, node: tree.Name) -> Any:
+        """What a `let` of that name holds, else the phase."""
+        try:
+            return self.evaluator.evaluate(node, self.scope)
+        except SpecError as error:
+            if error.diagnostic.code != "unknown-name":
+                raise
+            return Phase(node.name)
 
     def number(self, node: tree.Expr) -> float:
         """A number that is known now."""

@@ -128,7 +128,7 @@ class _Reader:
             parts=(parts.train, parts.validation, parts.test) if parts else (None, None, None),
             split=split[-1][0] if split else None, folds=split[-1][1] if split else None,
             init=init[-1].entry.initializer if init else None, human=human.entry.error if human else None,
-            batch=batch.entry.size, accumulate=batch.entry.accumulate, padding=batch.entry.pad,
+            batch=batch.entry.size, accumulate=batch.entry.accumulate, padding=batch.entry.padding, batching=batch,
             epochs=0 if steps else epochs.entry.count, steps=steps.entry.count if steps else 0,
             precision=precision.entry.kind if precision else "", seed=seed.entry.number, texts=tuple(self._texts()),
         )  # fmt: skip
