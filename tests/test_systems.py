@@ -12,10 +12,13 @@ from PIL import Image
 
 from specc.compiler import compile_text
 from specc.data.lesions import CHANNELS, MASK, SIZES, write_lesions
+from specc.data.named import check_data
 from specc.data.nifti import header
 from specc.data.nifti_file import write_volume
 from specc.data.pictured import write_shapes
 from specc.data.project import open_spec
+from specc.data.shipped import Shipped
+from specc.data.sources import DataProblem
 from specc.data.volumes import Volumes
 from specc.tools.cli import main
 from specc.train.runs import Run
@@ -32,10 +35,10 @@ NEAR = 0.03  # what another machine's rounding may make of so few test samples
 
 
 # ---------------------------------------------------------------------------------------------------- what README states
-def trained(folder: Path, spec: str, network: str, settings: dict[str, str]) -> Run:
+def trained(folder: Path, spec: str, network: str, settings: dict[str, str], phase: str = "") -> Run:
     project = open_spec(ROOT / "specs" / f"{spec}.net")
     found = compile_text(project.text, project.name, network=network or None, settings=settings, read=project.read)
-    return train(found, out_root=folder / "runs", project=folder, device="cpu")
+    return train(found, out_root=folder / "runs", project=folder, phase=phase, device="cpu")
 
 
 def data(folder: Path, spec: str, **fewer: int) -> None:
@@ -73,6 +76,47 @@ def test_the_networks_beat_those_who_answer_the_same_to_everything(tmp_path: Pat
         run = trained(tmp_path, spec, "", {"epochs": "0"})
         assert run.results["accuracy"] <= share, "untrained"
         assert next(reached for name, *_, reached in SYSTEMS if name == spec) > share
+
+
+# ----------------------------------------------------------------------------------------------------------- transfer
+@pytest.mark.parametrize(
+    ("spec", "base", "few"), [("transfer", {"epochs": "8"}, 27), ("transfer_wine", {}, 8)], ids=["digits", "wine"]
+)
+def test_what_was_learnt_on_other_classes_helps_where_samples_are_few(
+    spec: str, base: dict[str, str], few: int, tmp_path: Path
+):
+    first = trained(tmp_path, spec, "", base, "base")
+    assert first.folder.name == "1"
+    tuned, scratch = (trained(tmp_path, spec, "", {}, phase) for phase in ("tune", "scratch"))
+    assert tuned.config["data"]["split"] == scratch.config["data"]["split"]
+    assert tuned.config["data"]["split"]["train"] == few
+    assert tuned.config["data"]["split_sha256"] == scratch.config["data"]["split_sha256"]
+    assert not set(first.class_names) >= set(tuned.class_names)
+    assert tuned.results["accuracy"] >= scratch.results["accuracy"]
+
+
+def test_classes_of_a_bundled_set_are_kept_and_numbered_anew():
+    whole, some = Shipped("digits").load(), Shipped("digits", (7, 2)).load()
+    (before, labels), (after, numbers) = whole.arrays(), some.arrays()
+    kept = np.isin(labels, (7, 2))
+    np.testing.assert_array_equal(after["image"], before["image"][kept])
+    np.testing.assert_array_equal(numbers, np.where(labels[kept] == 7, 0, 1))
+    assert some.facts == Shipped("digits", (7, 2)).describe()
+    assert (some.facts.count, some.facts.class_names) == (int(kept.sum()), ("7", "2"))
+    for name in ("digits", "breast_cancer", "iris", "wine"):
+        labels = Shipped(name).load().labels()
+        for each in range(max(labels)):
+            assert Shipped(name, (each, each + 1)).describe().count == int(np.isin(labels, (each, each + 1)).sum())
+    with pytest.raises(DataProblem, match="iris has no class 3"):
+        Shipped("iris", (1, 3)).describe()
+    net = "network N { input features: [4]; linear(2); softmax }\n"
+    for wrong, says in (("[1, 1]", "twice"), ("[1]", "at least two"), ("[0, 3]", "no class 3")):
+        bag = compile_text(f"{net}train {{ data iris(classes={wrong}); loss cross_entropy }}").bag
+        said = [each.message for each in bag]
+        if wrong == "[0, 3]":
+            plan = compile_text(f"{net}train {{ data iris(classes={wrong}); loss cross_entropy }}")
+            said = [each.message for each in check_data(plan.model(), plan.programs["N", ""], Path())]
+        assert any(says in each for each in said), (wrong, said)
 
 
 # --------------------------------------------------------------------------------------------------- the stroke V-Net

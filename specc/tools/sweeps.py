@@ -132,14 +132,14 @@ def _points(book: SweepBook, found: Table) -> Grid:
 
 def _folds(point: Point) -> Grid:
     """A row per figure: every fold where they are few, and mean and deviation."""
-    grid = Grid(box=SIMPLE_HEAD, pad_edge=False)
-    grid.add_column("", overflow="fold")
+    grid = Grid(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    grid.add_column("", no_wrap=True)
     shown = point.outcomes if len(point.outcomes) <= MOST_FOLDS else ()
     for each in shown:
         grid.add_column(f"fold {each.training.fold}", justify="right")
     for name in () if shown else ("lowest", "highest"):
         grid.add_column(name, justify="right")
-    grid.add_column("mean ± deviation", justify="right")
+    grid.add_column("mean ± deviation", justify="right", no_wrap=True)
     names = dict.fromkeys(name for each in point.outcomes for name in each.figures)
     for name in names:
         values = point.values(name)

@@ -121,7 +121,7 @@ def spread(values: Sequence[float]) -> str:
 
 def number(value: float) -> str:
     """Four places, or an exponent where they would say nothing."""
-    return f"{value:.4f}" if value == 0 or 5e-4 <= abs(value) < 1e5 or not isfinite(value) else f"{value:.2e}"
+    return f"{value:.4f}" if value == 0 or 5e-5 <= abs(value) < 1e5 or not isfinite(value) else f"{value:.2e}"
 
 
 # ---------------------------------------------------------------------------------------------------- as files

@@ -39,25 +39,40 @@ class Shipped(SourceSetting):
         return {"name": self.name}
 
 
-class Digits(Shipped):
+class ShippedClasses(Shipped):
+    """One with classes."""
+
+    _: KeywordOnly
+    classes: Annotated[tuple[int, ...], Kind("a list of at least two whole numbers from 0 on", items(whole(0), 2))] = ()
+    """Which classes, by their numbers from 0; they are numbered anew, in this order. All of them otherwise."""
+
+    def refusals(self) -> Iterable[Misfit]:
+        if len(set(self.classes)) < len(self.classes):
+            yield Misfit("bad-argument", "a class stands in the list twice", argument="classes")
+
+    def keywords(self, folder: Path) -> Mapping[str, Any]:
+        return {"name": self.name, "classes": self.classes}
+
+
+class Digits(ShippedClasses):
     """1,797 handwritten digits (Kaynak 1995): `image` [1, 8, 8] in 0..1, ten classes."""
 
     name = "digits"
 
 
-class BreastCancer(Shipped):
+class BreastCancer(ShippedClasses):
     """569 fine needle aspirates (Wolberg, Street and Mangasarian 1993): `features` [30], two classes."""
 
     name = "breast_cancer"
 
 
-class Iris(Shipped):
+class Iris(ShippedClasses):
     """150 flowers (Fisher 1936): `features` [4], three classes."""
 
     name = "iris"
 
 
-class Wine(Shipped):
+class Wine(ShippedClasses):
     """178 wines (Forina 1988): `features` [13], three classes."""
 
     name = "wine"
