@@ -25,9 +25,9 @@ from specc.data.prepare import Affine, Crop, Own, Pad, Prepared, Resize
 from specc.deploy.described import Origin
 from specc.deploy.export import export
 from specc.deploy.form import Form, insides
+from specc.deploy.given import samples
 from specc.deploy.maps import mask
 from specc.deploy.predict import How, predicted
-from specc.deploy.reading import samples
 from specc.deploy.runtime import BadInput, Predictor
 from specc.deploy.windows import Window
 from specc.tools.cli import main
@@ -351,6 +351,55 @@ def test_a_mask_of_numbers_that_mean_something_else_is_refused(tmp_path: Path, c
     assert "does not say to be a class for every place" in capsys.readouterr().err
     assert main(given) == 0
     assert [each.name for each in (tmp_path / "out").iterdir()] == ["a.npy"]
+
+
+MASKS = """network Masks {{
+    input image: [1, 9, 12]
+    conv({channels}, 1) -> {head}
+}}
+train {{
+    data        images("pictures", masks="masks", size=[9, 12])
+    loss        cross_entropy
+    metrics     dice
+    postprocess {steps}
+}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("steps", "classes"),
+    [
+        ("threshold(0.6)", 1),
+        ("largest_regions(1.0)", 2),
+        ("threshold(0.4), largest_regions(0.5, connectivity=faces)", 3),
+    ],
+)
+def test_the_steps_of_postprocess_decide(tmp_path: Path, steps: str, classes: int) -> None:
+    """Against SciPy's regions and a threshold by hand."""
+    ndimage = pytest.importorskip("scipy.ndimage")
+    text = MASKS.format(channels=classes, head="sigmoid" if classes == 1 else "softmax(axis=channels)", steps=steps)
+    if classes == 1:
+        text = text.replace("cross_entropy", "binary_cross_entropy")
+    predictor = Predictor(exported(text, tmp_path, prove=False), "cpu")
+    for seed in range(5):
+        found = predictor.predict(np.random.default_rng(seed).normal(size=(1, 9, 12)).astype(np.float32))
+        shares = found.outputs["output"]
+        if classes == 1:
+            wanted = (shares[0] > 0.6).astype(int)
+        else:
+            wanted = shares.argmax(0)
+            if "threshold" in steps:
+                wanted = np.where(shares[1:].max(0) > 0.4, shares[1:].argmax(0) + 1, 0)
+            share, near = (1.0, np.ones((3, 3))) if classes == 2 else (0.5, None)
+            for each in range(1, classes):
+                regions, count = ndimage.label(wanted == each, near)
+                areas = [int((regions == at).sum()) for at in range(1, count + 1)]
+                for at, area in enumerate(areas, 1):
+                    if area < share * max(areas):
+                        wanted[regions == at] = 0
+        made = mask(predictor, found)
+        assert made is not None
+        assert np.array_equal(made, wanted)
 
 
 # ------------------------------------------------------------------------------------------------------ the public class

@@ -22,7 +22,8 @@ def mask(predictor: Predictor, prediction: Prediction) -> Array | None:
     """The class of every place of the input, whole numbers along its axes after the channels; None if there is none.
 
     Numbers are brought back to the grid of the input where `prepare` changed it (linearly, then the largest decides);
-    classes take the nearest. Of one channel, what is above one half is class 1.
+    classes take the nearest. Of one channel, what is above one half is class 1. Where the spec says `postprocess`, its
+    steps decide, on the grid on which they were measured.
     """
     sample = prediction.sample
     if sample is None or len(sample.inputs) != 1:
@@ -34,6 +35,8 @@ def mask(predictor: Predictor, prediction: Prediction) -> Array | None:
         if _is_classes(array, rank):
             return _back(predictor, array, given.shape[1:])
         if _is_shares(predictor, side, array, rank):
+            if predictor.postprocess.steps:
+                return _back(predictor, _answered(predictor, side, array), given.shape[1:])
             return _decided(side, _back(predictor, array, given.shape[1:]))
     return None
 
@@ -71,6 +74,13 @@ def _decided(side: Side, array: Array) -> Array:
         return found
     above: Array = array[0] > (0.5 if side.makes == "probability" else 0)
     return above.astype("int64")
+
+
+def _answered(predictor: Predictor, side: Side, array: Array) -> Array:
+    """The classes that the steps of `postprocess` leave."""
+    given, axis = (array[None], 1) if len(array) > 1 else (array, None)
+    found: Array = predictor.postprocess.apply(given, axis, yes=0.5 if side.makes == "probability" else 0)
+    return found[0]
 
 
 def _back(predictor: Predictor, array: Array, wanted: Sizes) -> Array:

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 
 from specc.data.files import FileProblem, write_bytes
+from specc.deploy.given import Sample
 from specc.deploy.maps import required
 from specc.deploy.predict import Prediction
-from specc.deploy.reading import Sample
 from specc.deploy.runtime import BadInput, Predictor
 
 if TYPE_CHECKING:

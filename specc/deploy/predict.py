@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from specc.data.sources import DataProblem
 from specc.deploy.alone import network_alone, training_prepared
 from specc.deploy.described import Side
-from specc.deploy.reading import Broken, Sample, samples
+from specc.deploy.given import Broken, Sample, samples
 from specc.deploy.runtime import BadInput, Predictor
 from specc.deploy.windows import Window, slide
 
@@ -69,7 +69,7 @@ class How:
 
 
 def predict_files(predictor: Predictor, paths: Sequence[Path | str]) -> Iterator[Prediction]:
-    """A prediction for every sample in these files, in order; `reading.samples` says what a file may be.
+    """A prediction for every sample in these files, in order; `given.samples` says what a file may be.
 
     Raises:
         BadInput: a file that cannot be read, or that the network does not take; its name is in the message.
@@ -191,6 +191,8 @@ def _prepared(predictor: Predictor, side: Side, array: Array) -> Array:
 # ------------------------------------------------------------------------------------------------------- naming
 def _named(predictor: Predictor, sample: Sample, outputs: dict[str, Array]) -> Prediction:
     """The outputs of one sample, and the class that they speak of."""
+    import numpy as np
+
     classes = predictor.classes
     for side in predictor.outputs:
         array = outputs[side.name]
@@ -200,18 +202,25 @@ def _named(predictor: Predictor, sample: Sample, outputs: dict[str, Array]) -> P
             shares = array if side.makes == "probabilities" else _softmax(array)
         elif len(array) == 1 and len(classes) == 2:
             share = float(array[0]) if side.makes == "probability" else float(_sigmoid(array)[0])
-            return _sure(sample, outputs, classes, (1 - share, share))
+            yes = bool(_chosen(predictor, np.array([share]), None))
+            return _sure(sample, outputs, classes, (1 - share, share), int(yes))
         else:
             continue
-        return _sure(sample, outputs, classes, tuple(shares.tolist()))
+        return _sure(sample, outputs, classes, tuple(shares.tolist()), _chosen(predictor, shares[None], 1))
     chosen = next((outputs[side.name] for side in predictor.outputs if side.makes == "class"), None)
     label = classes[int(chosen)] if chosen is not None and chosen.ndim == 0 and classes else ""
     return Prediction(sample.source, outputs, label, sample=sample)
 
 
-def _sure(sample: Sample, outputs: dict[str, Array], classes: Sequence[str], shares: tuple[float, ...]) -> Prediction:
-    best = max(range(len(shares)), key=shares.__getitem__)
-    return Prediction(sample.source, outputs, classes[best], shares[best], shares, sample)
+def _chosen(predictor: Predictor, shares: Array, axis: int | None) -> int:
+    """The class that the probabilities of a batch of one say, by the threshold of `postprocess` if there is one."""
+    return int(predictor.postprocess.apply(shares, axis)[0])
+
+
+def _sure(
+    sample: Sample, outputs: dict[str, Array], classes: Sequence[str], shares: tuple[float, ...], chosen: int
+) -> Prediction:
+    return Prediction(sample.source, outputs, classes[chosen], shares[chosen], shares, sample)
 
 
 def _softmax(logits: Array) -> Array:

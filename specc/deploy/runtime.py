@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
@@ -18,6 +19,7 @@ from specc.sizes.dim import Dim, evaluate, symbol, symbols
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from specc.data.postprocess import Postprocess
     from specc.deploy.predict import Prediction
 
     Array = NDArray[Any]
@@ -110,6 +112,21 @@ class Predictor:
     def sizes(self) -> tuple[str, ...]:
         """What the network asks of its unknown sizes, a sentence each."""
         return self.description.conditions
+
+    @cached_property
+    def postprocess(self) -> Postprocess:
+        """The steps of `postprocess` in the spec of the file, by which predictions get their classes; none if it has
+        none. Of several phases the last one's."""
+        from specc.data.named import implementation
+        from specc.data.postprocess import Postprocess
+        from specc.deploy.verify import compilation
+
+        if "postprocess" not in self.description.origin.text:
+            return Postprocess(())  # nor need it be compiled
+        found = compilation(self.description)
+        programs = [program for (name, _), program in found.programs.items() if name == self.description.network]
+        steps = programs[-1].postprocess if programs else ()
+        return Postprocess(tuple(implementation(each.entry.runs)(**each.entry.keywords()) for each in steps))
 
     def run(self, inputs: Mapping[str, Any] | Any) -> dict[str, Array]:
         """The outputs by name, with the batch in front. An array alone is the only input; one without a batch gets one.

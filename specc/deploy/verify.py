@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from specc.backends.onnx import OnnxModel
 from specc.backends.onnx_file import compute, metadata, skeleton
 from specc.backends.onnx_graph import WeightUse
-from specc.compiler import compile_text
+from specc.compiler import Compilation, compile_text
 from specc.deploy.described import PROOF, VERSION, Description, NotOurs, describe, read
 from specc.deploy.form import Form
 from specc.deploy.proof import Disproved, Proof, check, prove
@@ -141,6 +141,11 @@ def _needed(graph: OnnxModel) -> set[str]:
 
 
 def _compiled(said: Description) -> Model:
+    return compilation(said).model(said.network)
+
+
+def compilation(said: Description) -> Compilation:
+    """The spec in a file compiled again; raises NotOurs where it no longer does."""
     origin = said.origin
     found = compile_text(
         origin.text,
@@ -153,7 +158,7 @@ def _compiled(said: Description) -> Model:
     if not found.ok:
         first = next(each for each in found.bag if each.severity == "error")
         raise NotOurs(f"the spec no longer compiles: {first.message}", first.help)
-    return found.model(said.network)
+    return found
 
 
 def _compare_descriptions(path: Path, said: Description, model: Model, form: Form) -> None:

@@ -10,8 +10,8 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from specc.deploy.given import Broken, Sample
 from specc.deploy.providers import DEVICES
-from specc.deploy.reading import Broken, Sample
 from specc.deploy.runtime import Predictor
 
 

@@ -11,10 +11,10 @@ from typing import Any
 from specc.data.files import FileProblem
 from specc.data.sources import DataProblem
 from specc.deploy.described import NotOurs
+from specc.deploy.given import STREAM, Broken, files, samples
 from specc.deploy.outputs import FORMATS, Folder, Table
 from specc.deploy.predict import How, Prediction, brief, predicted, table
 from specc.deploy.providers import NoDevice
-from specc.deploy.reading import STREAM, Broken, files, samples
 from specc.deploy.runtime import BadInput, Predictor
 from specc.deploy.windows import parsed
 from specc.tools import common, running
