@@ -18,6 +18,7 @@ from specc.backends.pytorch import load as load_module
 from specc.compiler import compile_text
 from specc.data.shipped import Shipped
 from specc.tools.cli import main
+from specc.train import showing
 from specc.train.report import facts
 from specc.train.report.answers import area, roc_points
 from specc.train.report.chart import Frame, curves, scatter, spelled, thinned, ticks
@@ -400,6 +401,25 @@ def test_a_section_that_cannot_be_drawn_costs_no_run(
     assert f"report, Network: {said}" in (run / "log.txt").read_text(encoding="utf-8")
     assert json.loads((run / "config.json").read_text(encoding="utf-8"))["status"] == "finished"
     (run / "report.html").unlink()  # a report left by any other test may not say so
+
+
+def test_answers_that_cannot_be_gathered_cost_no_figures(
+    here: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    def broken(*_: object) -> None:
+        raise ValueError("no room")
+
+    monkeypatch.setattr(showing._Classes, "add", broken)
+    run = trained(SPEC, capfd)
+    said = "This section could not be drawn: RuntimeError: ValueError: no room"
+    assert said in read(run / "report.html").text("answers")
+    assert said in (run / "log.txt").read_text(encoding="utf-8")
+    monkeypatch.undo()
+    monkeypatch.chdir(here)
+    other = trained(SPEC, capfd)
+    results = [json.loads((each / "config.json").read_text(encoding="utf-8"))["results"] for each in (run, other)]
+    assert results[0] == results[1]
+    (run / "report.html").unlink()
 
 
 @pytest.mark.parametrize("classes", [2, 3, 7, 20, 21, 40, 41, 100])

@@ -15,7 +15,7 @@ from specc.model.heads import head
 from specc.train.loader import Indices
 from specc.train.measure import measure
 from specc.train.metrics.classification import Confusion
-from specc.train.metrics.meter import Reading, Spacings, reading
+from specc.train.metrics.meter import Reading, Spacings, Taker, reading
 from specc.train.program import Code
 from specc.train.samples import Samples
 
@@ -32,7 +32,8 @@ class Shown:
     `kind` is the data's kind of target. Of a class a sample there are the right one, the one `answered`, how sure the
     network was of it, and, where there are two, the number that says yes; `probable` says that these are probabilities.
     `scores` say how good an answer is: the Dice coefficient of a mask (NaN where nothing is there and nothing was
-    found), minus the mean absolute error of numbers. `pairs` are the first numbers of target and output.
+    found), minus the mean absolute error of numbers. `pairs` are the first numbers of target and output. `failed` says why there
+    is nothing to show.
     """
 
     kind: str
@@ -46,6 +47,7 @@ class Shown:
     yes: tuple[float, ...] = ()
     probable: bool = False
     scores: tuple[float, ...] = ()
+    failed: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +81,19 @@ def figures(code: Code, samples: Samples, indices: Indices) -> tuple[dict[str, f
     read = reading(code.model, code.program, watched.output)
     if kind in ("real", "image"):
         numbers = _Numbers()
-        found = measure(code, feed, indices, {"numbers": (watched.output, numbers)})
+        careful = _Careful(numbers)
+        found = measure(code, feed, indices, {"numbers": (watched.output, careful)})
+        if careful.failed:
+            return found, Shown(kind, watched.output, indices, failed=careful.failed)
         pairs, scores = tuple(numbers.pairs), tuple(numbers.scores)
         return found, Shown(kind, watched.output, indices, pairs=pairs, scores=scores)
     probable = head(code.model, watched.output).makes in PROBABLE
     confusion, each = Confusion(None, read), _Classes(read, probable) if kind == "class" else _Masks(read)
-    takers = {"confusion": (watched.output, confusion), "each": (watched.output, each)}
-    found = measure(code, feed, indices, takers)
+    takers = {"confusion": _Careful(confusion), "each": _Careful(each)}
+    found = measure(code, feed, indices, {name: (watched.output, taker) for name, taker in takers.items()})
+    for taker in takers.values():
+        if taker.failed:
+            return found, Shown(kind, watched.output, indices, failed=taker.failed)
     table = tuple(tuple(row) for row in confusion.counts.tolist())
     if isinstance(each, _Masks):
         return found, Shown(kind, watched.output, indices, table, scores=tuple(each.scores))
@@ -93,6 +101,21 @@ def figures(code: Code, samples: Samples, indices: Indices) -> tuple[dict[str, f
         kind, watched.output, indices, table, (), tuple(each.right), tuple(each.answered), tuple(each.sure),
         tuple(each.yes), probable,
     )  # fmt: skip
+
+
+class _Careful:
+    """A taker whose failure costs nothing but what it would have shown."""
+
+    def __init__(self, taker: Taker) -> None:
+        self.taker = taker
+        self.failed = ""
+
+    def add(self, output: torch.Tensor, target: torch.Tensor, spacing: Spacings | None = None) -> None:
+        if not self.failed:
+            try:
+                self.taker.add(output, target, spacing)
+            except Exception as error:  # the figures of the run go on
+                self.failed = f"{type(error).__name__}: {error}"
 
 
 class _Classes:

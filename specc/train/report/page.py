@@ -124,6 +124,8 @@ def _answers(story: Story) -> Html:
     shown, known = story.shown, story.samples.facts
     if shown is None:
         return Html("")
+    if shown.failed:
+        raise RuntimeError(shown.failed)
     found = showing.examples(story.code, story.samples, shown, answers.chosen(shown))
     overview = answers.overview(shown, known.class_names)
     return Html(overview + answers.gallery(shown, found, known.class_names, _names(story.samples), known.names))

@@ -45,7 +45,7 @@ svg { max-width: 100%; height: auto; display: block; } svg text { font-size: 11p
   color: var(--k4); }
 .k5 { color: var(--k5); } .line { fill: none; stroke: currentColor; stroke-width: 2; } .dot { fill: currentColor;
   fill-opacity: .5; }
-.hit { fill: transparent; } .hit:hover { fill: currentColor; } .bin { fill: currentColor; fill-opacity: .7; }
+.hit { fill: transparent; } .hit:hover { fill: currentColor; }
 .grid { stroke: var(--rule); stroke-opacity: .6; } .axis { fill: none; stroke: var(--soft); } .best {
   stroke: var(--soft); stroke-dasharray: 4 3; }
 .bars { display: grid; grid-template-columns: max-content 1fr max-content; gap: .35rem .7rem; align-items: center;
