@@ -22,7 +22,7 @@ Shape = tuple[int | None, ...]
 
 
 class DataProblem(Exception):
-    """Data that cannot be used: the fact, what to do, the file and, for a table, its line (from 1)."""
+    """Data that cannot be used: the fact, what to do, the file and, for a table, its line or row (from 1)."""
 
     def __init__(self, message: str, help: str = "", file: Path | None = None, row: int | None = None) -> None:
         super().__init__(message)
@@ -33,7 +33,8 @@ class DataProblem(Exception):
 
     def __str__(self) -> str:
         place = f"{self.file}" if self.file else ""
-        place += f", line {self.row}" if self.row is not None else ""
+        unit = "row" if self.file is not None and self.file.suffix == ".parquet" else "line"
+        place += f", {unit} {self.row}" if self.row is not None else ""
         return f"{place}: {self.message}" if place else self.message
 
 

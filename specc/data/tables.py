@@ -1,4 +1,4 @@
-"""Tables from a CSV file: a header, a row per sample, one column of which is the target."""
+"""Tables from a CSV or Parquet file: named columns, a row per sample, one column of which is the target."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from specc.data import parquet
 from specc.data.schema import Schema, tallied
 from specc.data.sources import DataFacts, DataProblem, Dataset, MissingData
 
@@ -21,7 +22,7 @@ _DELIMITERS = ",;\t"
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A CSV file (comma, semicolon or tab; UTF-8) with a header.
+    """A CSV file (comma, semicolon or tab; UTF-8) with a header, or a Parquet file, by the same rules.
 
     `inputs` are the columns that go in, by default all but the target, in the file's order. A column of words becomes
     one input per word. The categories of the whole file fix the width; those that only other samples than the training
@@ -136,6 +137,9 @@ def _facts(schema: Schema, count: int) -> DataFacts:
 
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     """Every row as text by column name, with the line it ends on; blank lines are left out."""
+    if path.suffix.lower() == parquet.SUFFIX:
+        yield from parquet.rows(path)
+        return
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
             first = file.readline()

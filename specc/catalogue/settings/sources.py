@@ -109,7 +109,8 @@ class Arrays(SourceSetting):
 
 
 class Table(SourceSetting):
-    """A CSV file with a header; the input is `features`, with one entry per number and per category of words."""
+    """A CSV file with a header, or a Parquet file; the input is `features`, with one entry per number and per category of
+    words. Parquet needs polars: `pip install "specc[tables]"`."""
 
     name = "table"
     runs = "specc.data.tables:Table"
