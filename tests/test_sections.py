@@ -236,8 +236,11 @@ def test_export_settings():
         {"H": 3, "W": 4},
     )
     assert errors("export { opset 20 }")[0][0] == "unsupported-setting"
-    assert errors("export { precision fp16 }")[0][0] == "unsupported-setting"
-    assert errors("export { outputs logits }") == [("unknown-output", "outputs logits")]
+    assert compiled("export { precision fp16 }").deployments["Net"].precision == "fp16"
+    assert compiled("export { precision int8(calibrate=20) }").deployments["Net"].calibrate == 20
+    assert errors("export { precision bf16 }")[0][0] == "unsupported-setting"
+    assert errors("export { precision fp16(calibrate=20) }")[0][0] == "unknown-argument"
+    assert errors("export { outputs scores }") == [("unknown-output", "outputs scores")]
     assert compiled("export { outputs argmax, output.softmax }").deployments["Net"].outputs == (
         "argmax",
         "output.softmax",

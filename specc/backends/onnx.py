@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from specc.backends import onnx_weights
 from specc.backends.onnx_fold import fold
-from specc.backends.onnx_graph import Builder, Node, PartGraph, StepGraph, Tensor, WeightUse
+from specc.backends.onnx_graph import PREPARE, Builder, Node, PartGraph, StepGraph, Tensor, WeightUse
 from specc.backends.onnx_proto import Constant, OnnxNode, TensorInfo
 from specc.backends.onnx_sizes import Sizes, UnknownSize
 from specc.backends.onnx_weights import WeightProblem, WeightSource
@@ -114,7 +114,7 @@ def _input(builder: Builder, port: Port, type: TensorType, preparation: Preparat
     if preparation is None:
         found = builder.input(port.name, type)
     else:
-        part = PartGraph(builder, f"prepare.{port.name}")
+        part = PartGraph(builder, f"{PREPARE}{port.name}")
         found = preparation.onnx(part, builder.input(port.name, preparation.raw))
         if part.nodes:
             builder.rename(found, builder.unique(f"{port.name}.prepared"))
@@ -300,7 +300,7 @@ def _order(model: Model) -> Callable[[WeightUse], tuple[int, str]]:
     places = {weight.key: at for at, weight in enumerate(model.weights)}
 
     def place(use: WeightUse) -> tuple[int, str]:
-        key = use.sources["kernel"] if use.gives else use.info.name
+        key = use.info.name if use.exact else use.sources["kernel"]
         return places.get(key, len(places)), use.info.name
 
     return place

@@ -24,7 +24,7 @@ _SMALLEST_ASIDE: Final = 1024
 WEIGHTS: Final = "specc.weights"
 SOURCES: Final = "specc.sources"
 SEAL: Final = "specc.seal"
-_ARRAYS: Final = {"float": "<f4", "int": "<i8", "bool": "?"}
+_ARRAYS: Final = {"float": "<f4", "int": "<i8", "bool": "?", "float16": "<f2", "int8": "i1", "int32": "<i4"}
 _MOST_SOURCES: Final = 1 << 20
 
 
@@ -181,7 +181,7 @@ class _Copying:
         if use.compute is None:
             yield from source.chunks(self._keys[use.sources[""]], use.info.dtype)  # type: ignore[arg-type]
             return
-        yield from chunks_of(compute(use, lambda key: source.array(self._keys[key]), {} if use.gives else self._read))
+        yield from chunks_of(compute(use, lambda key: source.array(self._keys[key]), self._read if use.exact else {}))
 
 
 def compute(use: WeightUse, array: Callable[[str], Any], read: dict[str, None]) -> Any:

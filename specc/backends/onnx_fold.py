@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from specc.backends.onnx_graph import Builder, Node, Tensor
+from specc.backends.onnx_graph import Builder, Node, Tensor, itself
 from specc.catalogue.op import WeightSpec
 
 _LAYERS: Final = ("Conv", "ConvTranspose", "Gemm")
@@ -57,10 +57,6 @@ def _key(builder: Builder, tensor: Tensor) -> str:
     return use.sources[""] if use is not None and use.compute is None else ""
 
 
-def itself(stored: Any) -> Any:
-    return stored
-
-
 class _Folding:
     """The arithmetic for one pair."""
 
@@ -102,8 +98,8 @@ class _Folding:
 
 
 def _constant(number: float) -> Any:
-    return lambda stored: stored * 0 + stored.dtype.type(number)
+    return lambda stored, own: stored(own) * 0 + stored(own).dtype.type(number)
 
 
-def _negated(stored: Any) -> Any:
-    return -stored
+def _negated(stored: Any, own: str) -> Any:
+    return -stored(own)

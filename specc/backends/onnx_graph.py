@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from specc.backends.onnx_proto import Constant, Kind, OnnxNode, TensorInfo
 from specc.catalogue.op import TensorType, WeightSpec
@@ -16,6 +16,7 @@ from specc.sizes.simplify import Simplifier
 if TYPE_CHECKING:
     from specc.catalogue.lowering import OnnxValue
 
+PREPARE: Final = "prepare."  # how the names of nodes begin that stand before the network
 Types = TensorType | tuple[TensorType, ...] | None  # of all outputs of a node, or of each
 _FORMATS = {"float": "f", "int": "q", "bool": "?", "double": "d"}
 
@@ -59,14 +60,25 @@ class Node:
 class WeightUse:
     """A weight that the graph holds: a tensor of the state-dict, or one computed from some of them.
 
-    `sources` are the names by which `compute` knows them, with their keys in the state-dict. `gives` says for some keys
-    how a tensor that does the same is had back from the stored one.
+    `sources` are the names by which `compute` knows them, with their keys in the state-dict. Where it is not `exact`,
+    the state-dict cannot be had back bit by bit: `gives` then makes tensors that do the same, by their keys, from what
+    the file stores (a function of names) and from this tensor's name.
     """
 
     info: TensorInfo
     sources: Mapping[str, str]
     compute: Any = None
     gives: Mapping[str, Any] = field(default_factory=dict)
+    exact: bool = True
+
+
+def given_back(use: WeightUse) -> Mapping[str, Any]:
+    """How the state-dict entries that a tensor stands for are had back from it."""
+    return use.gives if use.compute is not None else {use.sources[""]: itself}
+
+
+def itself(stored: Callable[[str], Any], own: str) -> Any:
+    return stored(own)
 
 
 def typed(type: TensorType, kind: Kind) -> TensorType:
@@ -135,7 +147,7 @@ class Builder:
         if name not in self._weights:
             self._weights[name] = self._initialiser(self.unique(name), spec)
             found = self._weights[name]
-            self.weights[found.name] = WeightUse(found.info(), sources, compute, gives or {})
+            self.weights[found.name] = WeightUse(found.info(), sources, compute, gives or {}, exact=gives is None)
         return self._weights[name]
 
     def constant(self, value: Any, dtype: Kind) -> Tensor:

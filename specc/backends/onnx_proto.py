@@ -13,9 +13,12 @@ from typing import IO, Any, Final, Literal
 from specc.catalogue.setting import OPSET
 
 IR_VERSION: Final = 10
-Kind = Literal["float", "int", "bool", "int32", "uint8", "double"]  # those of networks, and what else a graph needs
-TYPES: Final[dict[Kind, int]] = {"float": 1, "uint8": 2, "int32": 6, "int": 7, "bool": 9, "double": 11}
-ITEM_BYTES: Final[dict[Kind, int]] = {"float": 4, "int": 8, "bool": 1}
+# the element types of networks, and what else a graph needs
+Kind = Literal["float", "int", "bool", "int32", "uint8", "double", "float16", "int8"]
+TYPES: Final[dict[Kind, int]] = {
+    "float": 1, "uint8": 2, "int8": 3, "int32": 6, "int": 7, "bool": 9, "float16": 10, "double": 11,
+}  # fmt: skip
+ITEM_BYTES: Final[dict[Kind, int]] = {"float": 4, "int": 8, "bool": 1, "float16": 2, "int8": 1, "int32": 4}
 METADATA_FIELD: Final = 14
 
 _FLOAT, _INT, _STRING, _FLOATS, _INTS, _STRINGS = 1, 2, 3, 6, 7, 8

@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 from typing import Any, Final, Literal
 
 import specc
 from specc.backends import onnx_file
 from specc.catalogue.op import Dtype, TensorType
-from specc.deploy.form import WHOLE, Form, inputs, insides
+from specc.deploy.form import TOLERANCES, WHOLE, Form, inputs, insides
 from specc.model.graph import Model
 from specc.sizes.conditions import All, Compare, Not, Predicate, admissible, both, nearest, symbols_in
 from specc.sizes.conditions import Any as AnyOf
@@ -69,7 +69,8 @@ class Description:
     """The metadata of an exported file, read.
 
     `prepare` holds the fitted steps of each input by its name; `prepared_in_graph` says that the file does them itself,
-    so that its inputs are the raw ones. `folded`: batch normalisations are folded into the layers before them.
+    so that its inputs are the raw ones. `folded`: batch normalisations are folded into the layers before them. `ranges`
+    are those of tensors in int8, `accuracy` the figures on the test part, of this file and of one in fp32.
     """
 
     network: str
@@ -84,6 +85,9 @@ class Description:
     prepare: Mapping[str, Any]
     prepared_in_graph: bool
     folded: bool
+    precision: str
+    ranges: Mapping[str, tuple[float, float]]
+    accuracy: Mapping[str, Any]
     encoding: Any
     proof: Mapping[str, Any] | None
     weights: Mapping[str, str]
@@ -91,12 +95,13 @@ class Description:
 
     def form(self, model: Model) -> Form:
         """The form that the file has of its network; raises NotOurs for a preparation that cannot be built in."""
+        form = Form(self.asked, {}, self.folded, self.precision, self.ranges)
         if not self.prepared_in_graph:
-            return Form(self.asked, folded=self.folded)
+            return form
         from specc.data.sources import DataProblem
 
         try:
-            return Form(self.asked, insides(model, self.prepare, self.encoding), self.folded)
+            return replace(form, inside=insides(model, self.prepare, self.encoding))
         except DataProblem as problem:
             raise NotOurs(f"its preparation does not fit its network: {problem.message}", "export it again") from None
 
@@ -111,13 +116,15 @@ def describe(
     *,
     form: Form = WHOLE,
     classes: Sequence[str] = (),
-    tolerance: float = 1e-4,
+    tolerance: float | None = None,
+    accuracy: Mapping[str, Any] | None = None,
     prepare: Mapping[str, Any] | None = None,
     encoding: Mapping[str, Any] | None = None,
 ) -> dict[str, str]:
     """The metadata to write into an exported file; it is `unproved` until a proof is put in its place.
 
-    `prepare` is what `Prepared.to_json` gives for each input, `encoding` what a data set does to a file.
+    `prepare` is what `Prepared.to_json` gives for each input, `encoding` what a data set does to a file,
+    `accuracy` figures of the test part.
     """
     admits = both([*(each.predicate for each in model.requirements), *model.facts, *form.rules])
     conditions = [*model.conditions, *(admissible(form.rules) if form.rules else ())]
@@ -136,7 +143,10 @@ def describe(
         "sizes": [{"symbols": list(each.symbols), "text": each.text} for each in conditions],
         "admits": _plain(admits),
         "classes": list(classes),
-        "tolerance": tolerance,
+        "tolerance": TOLERANCES[form.precision] if tolerance is None else tolerance,
+        "precision": form.precision,
+        "ranges": {name: list(each) for name, each in form.ranges.items()},
+        "accuracy": dict(accuracy or {}),
         "prepare": dict(prepare or {}),
         "prepared_in_graph": bool(form.inside),
         "folded": form.folded,
@@ -200,6 +210,9 @@ def _read(said: Mapping[str, str], name: str) -> Description:
         _prepare(value("prepare"), value("inputs")),
         json.loads(said.get("specc.prepared_in_graph", "false")),
         json.loads(said.get("specc.folded", "false")),
+        json.loads(said.get("specc.precision", '"fp32"')),
+        {name: (each[0], each[1]) for name, each in json.loads(said.get("specc.ranges", "{}")).items()},
+        json.loads(said.get("specc.accuracy", "{}")),
         value("encoding"),
         None if said[PROOF] == UNPROVED else json.loads(said[PROOF]),
         json.loads(said[onnx_file.WEIGHTS]),

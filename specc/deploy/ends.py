@@ -24,7 +24,7 @@ def errors(
 
     plain = run_torch(model, module, dict(inputs))
     below: dict[str, Array] = {}
-    if any(each.applied == "argmax" for each in ends):
+    if any(each.of and each.applied != "softmax" for each in ends):
         below = run_torch(model, module.logits, dict(inputs))
     names = {port.value: name for name, port in named_outputs(model).items()}
     found: dict[str, float] = {}
@@ -33,6 +33,8 @@ def errors(
             found[each.name] = _chosen(got[each.name], below[each.of], _dim(model, each))
         elif each.applied == "softmax":
             found[each.name] = error(got[each.name], _softmax(plain[each.of], _dim(model, each)))
+        elif each.of:
+            found[each.name] = error(got[each.name], below[each.of])
         elif each.value in names:
             found[each.name] = error(got[each.name], plain[names[each.value]])
     return found

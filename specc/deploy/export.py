@@ -40,7 +40,8 @@ def export(
     prove: bool = True,
     form: Form = WHOLE,
     classes: Sequence[str] = (),
-    tolerance: float = 1e-4,
+    tolerance: float | None = None,
+    accuracy: Mapping[str, Any] | None = None,
     prepare: Mapping[str, Any] | None = None,
     encoding: Mapping[str, Any] | None = None,
     side_file: bool | None = None,
@@ -58,7 +59,16 @@ def export(
     """
     path = Path(path)
     graph = form.lower(model, weights)
-    said = describe(model, origin, form=form, classes=classes, tolerance=tolerance, prepare=prepare, encoding=encoding)
+    said = describe(
+        model,
+        origin,
+        form=form,
+        classes=classes,
+        tolerance=tolerance,
+        prepare=prepare,
+        encoding=encoding,
+        accuracy=accuracy,
+    )
     graph = replace(graph, metadata=said)
     proof = None
     with aside(path) as temporary:
@@ -81,7 +91,7 @@ def _said(proof: Proof) -> dict[str, str]:
     return {PROOF: json.dumps(proof.to_json(), sort_keys=True)}
 
 
-def _prove(model: Model, path: Path, weights: WeightSource, module: Any, tolerance: float, form: Form) -> Proof:
+def _prove(model: Model, path: Path, weights: WeightSource, module: Any, tolerance: float | None, form: Form) -> Proof:
     from specc.deploy.verify import module_of, prove
 
     if module is None:

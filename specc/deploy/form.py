@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from specc.backends.onnx import OnnxModel, lower
+from specc.backends.onnx_half import half
+from specc.backends.onnx_int8 import quantised
 from specc.backends.onnx_weights import WeightSource
 from specc.catalogue.op import TensorType
 from specc.model.graph import Model, Port
@@ -22,22 +24,25 @@ if TYPE_CHECKING:
 class Form:
     """`outputs` are those asked for, None for all; `inside` is what is done to inputs before the network.
 
-    `folded` says that batch normalisations are folded into the layers before them.
+    `folded` says that batch normalisations are folded into the layers before them, `precision` how numbers are kept,
+    `ranges` for int8 between which numbers each tensor lies.
     """
 
     outputs: tuple[str, ...] | None = None
     inside: Mapping[str, Inside] = field(default_factory=dict)
     folded: bool = True
+    precision: str = "fp32"
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     def lower(self, model: Model, weights: WeightSource | None) -> OnnxModel:
         """The graph of the file."""
-        return lower(
-            model,
-            weights=weights,
-            outputs=self.outputs,
-            prepare=self.inside,
-            folded=self.folded,
-        )
+        found = lower(model, weights=weights, outputs=self.outputs, prepare=self.inside, folded=self.folded)
+        if self.precision == "fp16":
+            return half(found)
+        if self.precision == "int8":
+            prepared = {f"{name}.prepared": each for name, each in self.ranges.items() if name in self.inside}
+            return quantised(found, {**self.ranges, **prepared})
+        return found
 
     def gives(self, model: Model) -> list[End]:
         """The outputs of the file."""
@@ -59,6 +64,7 @@ class Form:
 
 
 WHOLE: Final = Form()
+TOLERANCES: Final = {"fp32": 1e-4, "fp16": 2e-2, "int8": 0.5}  # of the largest number of an output
 
 
 def inputs(model: Model) -> list[Port]:

@@ -57,9 +57,14 @@ def exposed(
         taken = {each.name for each in session.get_inputs()}
         ready = {name: array for name, array in inputs.items() if name in taken}
         found = dict(zip(names, session.run(names, ready), strict=True))
-        return {value: found[name] for value, name in wanted.items()}
+        return {value: _single(found[name]) for value, name in wanted.items()}
 
     return run
+
+
+def _single(array: NDArray[Any]) -> NDArray[Any]:
+    """Half precision as float32, to be compared with PyTorch's."""
+    return array.astype("float32") if array.dtype == "float16" else array
 
 
 def _keep(graph: Any, ends: Sequence[Any]) -> None:

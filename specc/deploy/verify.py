@@ -172,6 +172,7 @@ def _compare_descriptions(path: Path, said: Description, model: Model, form: For
         tolerance=said.tolerance,
         prepare=said.prepare,
         encoding=said.encoding,
+        accuracy=said.accuracy,
     )
     for key in sorted(wanted.keys() - {PROOF, VERSION}):
         if given.get(key) != wanted[key]:
@@ -229,7 +230,7 @@ class _Stored:
             return flat.reshape(kept["shape"])
         if key in self._folded:
             name, undo = self._folded[key]
-            array: NDArray[Any] = undo(self._array(name))
+            array: NDArray[Any] = undo(self._array, name)
             return array
         return onnx.numpy_helper.to_array(self._tensors[self._owners[key]])
 
@@ -242,11 +243,7 @@ class _Stored:
             tensor = self._tensors.get(name)
             if tensor is None or hashlib.sha256(tensor.raw_data).hexdigest() != self._said.weights.get(name):
                 raise NotOurs(f"the weight {name} is not the one that was exported", "export it again")
-            if (
-                use.compute is not None
-                and not use.gives
-                and not np.array_equal(compute(use, self, {}), self._array(name))
-            ):
+            if use.compute is not None and use.exact and not np.array_equal(compute(use, self, {}), self._array(name)):
                 raise NotOurs(f"the weight {name} is not what its sources give", "export it again")
             if weights is not None and not np.array_equal(self._of(use, weights), self._array(name)):
                 raise NotOurs(f"the weight {name} is not the given one", "export these weights")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from specc.sizes.dim import Size
 
 OUTPUT = "output"
-APPLIED = ("softmax", "argmax")  # what an exported file can make of an output
+APPLIED = ("softmax", "argmax", "logits")  # what an exported file can make of an output
 SHARES = ("probabilities", "log-probabilities")
 
 
@@ -94,8 +94,8 @@ class End:
 def ends(model: Model, names: Sequence[str] | None) -> list[End]:
     """The outputs of a file that is asked for these names, or for all that the network gives.
 
-    A name is that of an output, of a label or a step in the network, or `softmax` or `argmax` of the only output or, as
-    `seg.argmax`, of the output `seg`.
+    A name is that of an output, of a label or a step in the network, or `softmax`, `argmax` or `logits` (what goes into
+    the head) of the only output or, as `seg.argmax`, of the output `seg`.
 
     Raises:
         Misfit: a name that stands for nothing, or a head that the output's numbers do not admit.
@@ -127,11 +127,14 @@ def _applied(model: Model, name: str, of: str, applied: str, given: Sequence[Por
     of = of or given[0].name
     there = head(model, of)
     value = outputs(model)[of].value
+    scores = there.step.inputs[0] if there.undone and there.step is not None else value
+    if applied == "logits":
+        return End(name, scores, "", of)
     if there.type.dtype != "float" or not there.type.rank or there.makes not in ("", *SHARES) or there.numbers() == 1:
         message = f"`{name}` is of scores of several classes; `{of}` gives something else"
         raise Misfit("unknown-output", message, f"name the output itself: {of}")
-    if applied == "argmax" and there.undone and there.step is not None:
-        value = there.step.inputs[0]  # the largest score has the largest share
+    if applied == "argmax":
+        value = scores  # the largest score has the largest share
     elif there.makes == SHARES[0] and applied == "softmax":
         return End(name, value)
     return End(name, value, applied, of, there.axis())

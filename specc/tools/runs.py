@@ -13,7 +13,7 @@ from specc.tools.cli import Failure
 
 
 def opened(folder: Path, args: Namespace) -> tuple[Compilation, WeightFile, dict[str, Any]]:
-    """The run's own spec compiled, its weights, and the arguments that `export` takes besides."""
+    """The run's own spec compiled, its weights, and what comes from the run besides, itself among it."""
     from specc.train.problem import TrainProblem
     from specc.train.runs import Run
 
@@ -28,6 +28,7 @@ def opened(folder: Path, args: Namespace) -> tuple[Compilation, WeightFile, dict
         raise Failure(2, f"{folder} has no weights yet", f"continue it: specc train --resume {folder}", "no-checkpoint")
     weights = common.weights(args.weights or str(run.weights))
     extra = {
+        "run": run,
         "classes": run.class_names,
         "prepare": {name: each.to_json() for name, each in run.prepared.items()},
         "encoding": run.encoding,

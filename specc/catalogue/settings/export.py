@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated
 
-from specc.catalogue.arguments import TEXT, Kind, Positive, choice, optional, whole
+from specc.catalogue.arguments import TEXT, KeywordOnly, Kind, Positive, choice, optional, whole
+from specc.catalogue.entry import Misfit
 from specc.catalogue.setting import OPSET, Dotted, Setting
 
 
@@ -20,14 +22,49 @@ class Opset(Setting):
 
 
 class Precision(Setting):
-    """How numbers are kept in the exported file."""
+    """How numbers are kept in the exported file: `precision fp16`, `precision int8(calibrate=256)`."""
 
     role = "export"
     name = "precision"
+    holds = "precision"
     default = "fp32"
 
-    kind: Annotated[str, choice("fp32", "fp16", "bf16", "int8")]
-    """Only fp32 for now."""
+
+class SinglePrecision(Setting):
+    """32 bits, as in training."""
+
+    role = "precision"
+    name = "fp32"
+
+
+class HalfPrecision(Setting):
+    """16 bits for weights and everything between them; inputs and outputs stay as they are."""
+
+    role = "precision"
+    name = "fp16"
+
+
+class BrainPrecision(Setting):
+    """16 bits with the range of 32: not for files, because ONNX's convolution does not take it before opset 22 and
+    onnxruntime has no kernels for it on CPUs."""
+
+    role = "precision"
+    name = "bf16"
+
+    def refusals(self) -> Iterable[Misfit]:
+        message = "onnxruntime has no kernels for `bf16` on CPUs, nor ONNX a convolution in it before opset 22"
+        yield Misfit("unsupported-setting", message, "take fp16, or int8")
+
+
+class WholeNumbers(Setting):
+    """8 bits for convolutions and dense layers, a scale for each output channel, by the ranges of training samples."""
+
+    role = "precision"
+    name = "int8"
+
+    _: KeywordOnly
+    calibrate: Positive = 256
+    """How many training samples the ranges of tensors are taken from."""
 
 
 class Outputs(Setting):

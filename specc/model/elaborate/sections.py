@@ -313,12 +313,10 @@ class _Reader:
     def deployment(self, section: tree.Section | None) -> Deployment:
         """The export settings; outputs must be known, sizes unknown."""
         self._names("export")
-        opset, precision, prepare, norms = (
-            self._single(name, "export") for name in ("opset", "precision", "prepare", "batchnorm")
-        )
-        if precision is not None and precision.entry.kind != "fp32":
-            message = f"precision `{precision.entry.kind}` is not yet there in this version"
-            raise problem("unsupported-setting", precision.place("kind"), message, "leave it at fp32")
+        opset, prepare, norms = (self._single(name, "export") for name in ("opset", "prepare", "batchnorm"))
+        precisions = [one for line in self._each("precision", self._values, "export") for one in line]
+        if len(precisions) > 1:
+            raise problem("setting-conflict", precisions[1].span, "a file has one precision", "export twice")
         if opset is not None and opset.entry.number != OPSET:
             message = f"opset {opset.entry.number} is not yet there in this version"
             raise problem("unsupported-setting", opset.place("number"), message, f"leave it at {OPSET}")
@@ -328,11 +326,13 @@ class _Reader:
         named: list[str] = []
         for each in self._each("outputs", self._plain, "export"):
             named += self._deployed(each)
-        if opset is None or precision is None or prepare is None or norms is None:
+        if opset is None or not precisions or prepare is None or norms is None:
             raise Silent
         inside, folded = prepare.entry.kind is not None, norms.entry.kind == "folded"
         span = section.span if section else None
-        return Deployment(opset.entry.number, "fp32", tuple(named), sizes, inside, folded, span)
+        precision = precisions[0].entry
+        calibrate = getattr(precision, "calibrate", 0)
+        return Deployment(opset.entry.number, precision.name, tuple(named), sizes, inside, folded, calibrate, span)
 
     def _deployed(self, chosen: Chosen) -> list[str]:
         """Outputs by name, and heads of outputs; what stands inside the network is for programs."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping
+from dataclasses import replace
+from math import ceil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
 from specc.backends.onnx_weights import WeightFile, WeightProblem
 from specc.backends.weight_keys import match
@@ -20,6 +22,11 @@ from specc.text.diagnostics import Bag, SpecError
 from specc.tools import common
 from specc.tools.cli import Failure
 
+if TYPE_CHECKING:
+    from specc.train.runs import Run
+
+CALIBRATED: Final = 256
+
 
 def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("source", metavar="RUN|FILE", help="a run folder, or a spec with --weights")
@@ -28,7 +35,13 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--no-proof", action="store_true", help="write without proof (said in the file); needs no torch"
     )
-    parser.add_argument("--precision", choices=("fp32",), default="fp32", help="only fp32 in this version")
+    parser.add_argument(
+        "--precision", choices=("fp32", "fp16", "int8", "bf16"), help="how numbers are kept (default: fp32)"
+    )
+    parser.add_argument("--calibrate", type=int, metavar="N", help="training samples for the ranges of int8 (256)")
+    parser.add_argument(
+        "--allow-loss", type=float, default=0.01, metavar="X", help="how much worse fp16 and int8 may be (0.01)"
+    )
     parser.add_argument(
         "--no-prepare", action="store_true", help="leave `prepare` out: the file takes what the network takes"
     )
@@ -47,7 +60,10 @@ def run(args: Namespace) -> int:
     origin = Origin(
         found.source.text, found.source.name, found.model().name, found.settings, found.sizes, found.imports
     )
+    run_ = extra.pop("run", None)
     try:
+        if form.precision != "fp32":
+            form = _lowered(found, form, weights, run_, extra, args)
         written = export(
             found.model(),
             origin,
@@ -120,7 +136,47 @@ def _deployed(found: Compilation, args: Namespace, extra: Mapping[str, Any]) -> 
     except DataProblem as problem:
         raise Failure(1, problem.message, problem.help) from None
     folded = not args.keep_batchnorm and (deployment is None or deployment.folded)
-    return found, Form(outputs, inside, folded)
+    precision = args.precision or (deployment.precision if deployment else "fp32")
+    if precision == "bf16":
+        message = "onnxruntime has no kernels for bf16 on CPUs, nor ONNX a convolution in it before opset 22"
+        raise Failure(1, message, "take fp16, or int8", "unsupported-setting")
+    args.calibrate = args.calibrate or (deployment.calibrate if deployment else 0) or CALIBRATED
+    return found, Form(outputs, inside, folded, precision)
+
+
+def _lowered(
+    found: Compilation, form: Form, weights: WeightFile, run: Run | None, extra: dict[str, Any], args: Namespace
+) -> Form:
+    """The form in a lower precision, held against fp32 on the test part of the run; refused where it is much worse."""
+    if run is None:
+        if form.precision == "int8":
+            raise Failure(2, "int8 takes the ranges of tensors from training samples", "export a run folder")
+        print("note: what fp16 costs is measured on the data of a run; here there is none", file=sys.stderr)
+        return form
+    from specc.deploy.measured import Measured
+    from specc.train.problem import TrainProblem
+
+    try:
+        measured = Measured(run, found.model(), weights)
+        try:
+            if form.precision == "int8":
+                form = replace(form, ranges=measured.ranges(form, args.calibrate))
+            lost, extra["accuracy"] = measured.compared(form)
+        finally:
+            measured.close()
+    except (TrainProblem, DataProblem) as problem:
+        raise common.refused(problem) from None
+    print(f"test: {lost.name} {lost.got:.4f} in {form.precision}, {lost.single:.4f} in fp32", file=sys.stderr)
+    if not lost.loss <= args.allow_loss:
+        message = f"{form.precision} is worse than fp32 by {lost.loss:.4f}, more than {args.allow_loss:g}; nothing was written"
+        help, code = f"take another precision, or allow it: --allow-loss {_above(lost.loss):g}", "precision-loss"
+        raise Failure(1, message, help, code)
+    return form
+
+
+def _above(loss: float) -> float:
+    """A round number that is not below a loss."""
+    return ceil(loss * 100) / 100
 
 
 def _disproved(problem: Exception) -> None:
@@ -160,4 +216,7 @@ def _say(written: Exported, form: Form) -> None:
     tried = "; ".join(
         f"batch {run.batch}{' ' + size if size else ''}" for run, size in zip(written.proof.runs, sizes, strict=True)
     )
-    print(f"proved equal to PyTorch: largest relative error {written.proof.error:.1e} ({tried})", file=sys.stderr)
+    kept = "" if form.precision != "int8" else ", with these weights in fp32"
+    print(f"proved equal to PyTorch{kept}: largest relative error {written.proof.error:.1e} ({tried})", file=sys.stderr)
+    if form.precision == "int8":
+        print(f"in int8 it is off by {written.proof.rounding:.1e} on the same random inputs", file=sys.stderr)
