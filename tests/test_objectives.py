@@ -9,13 +9,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn import functional as F
 
+from specc.backends.pytorch import load, write
 from specc.compiler import compile_text
 from specc.data.named import check_data
 from specc.train import objective
 from specc.train.criteria import sources
+from specc.train.program import chosen, samples
+from specc.train.training import train
 
 G = torch.Generator().manual_seed(3)
 
@@ -190,6 +194,61 @@ def test_one_score_of_hinge_and_perceptron(network: str):
     expected = sum(w * each for w, each in weighted) / sum(w for w, _ in weighted)
     found = lossed("hinge(margin=2, weights=[1, 3])", network, kind, scores, target)
     assert math.isclose(found, expected, rel_tol=1e-9)
+
+
+@pytest.mark.parametrize("network", list(PLACES))
+@pytest.mark.parametrize("rubbish", [1, 0.5, 3])
+def test_discriminative_equals_equation_nine_and_its_gradient_the_posteriors(network: str, rubbish: float):
+    distances, target = every(network)
+    distances = distances.square().requires_grad_()
+    expected = [
+        y[c] + math.log(math.exp(-rubbish) + sum(math.exp(-each) for each in y)) for y, c in walked(distances, target)
+    ]
+    loss = f"discriminative(rubbish={rubbish})"
+    found = functions(loss, network, "classes" if PLACES[network] else "class").loss({"output": distances}, {}, target)
+    assert float(found.detach()) == pytest.approx(sum(expected) / len(expected), rel=1e-12)
+    found.backward()
+    more = torch.full_like(distances[:, :1], -rubbish)
+    shares = torch.cat((-distances, more), 1).detach().softmax(1)[:, :4]
+    slope = (F.one_hot(target, 4).movedim(-1, 1) - shares) / target.numel()
+    torch.testing.assert_close(distances.grad, slope)
+    target[0] = 2
+    kept = [
+        y[c] + math.log(math.exp(-rubbish) + sum(math.exp(-each) for each in y))
+        for y, c in walked(distances, target)
+        if c != 2
+    ]
+    said = lossed(f"discriminative(rubbish={rubbish}, ignore=2)", network, "class", distances.detach(), target)
+    assert said == pytest.approx(sum(kept) / len(kept), rel=1e-12)
+
+
+def test_lenet_of_1998_learns_by_it_and_its_smallest_distance_is_the_answer(tmp_path: Any):
+    text = """network Codes {
+    input image: [1, 8, 8]
+    flatten; f6: linear(20); tanh
+    buffer codes: [10, 20], init=signs
+    row: rearrange("k -> 1 k")
+    near: sum((row - codes) ** 2, axis=1)
+    output penalty: near
+    output digit: argmin(near)
+}
+train { data digits; loss discriminative(penalty); optimizer adam(lr=0.01); epochs 8; metrics accuracy(digit) }
+"""
+    found = compile_text(text, "a.net")
+    assert [each.message for each in found.bag] == []
+    run = train(found, out_root=tmp_path / "runs", project=tmp_path, device="cpu")
+    model, program = chosen(found)
+    data = samples(model, program, tmp_path, torch.device("cpu"))
+    module = load(write(model), "Codes")()
+    module.load_state_dict(load_file(run.weights))
+    inputs, right = data.feed.batch(data.parts.test)
+    with torch.no_grad():
+        near = module.eval()(inputs["image"])["penalty"]
+    wins = sum(
+        min(range(10), key=row.__getitem__) == one for row, one in zip(near.tolist(), right.tolist(), strict=True)
+    )
+    assert run.results["digit.accuracy"] == wins / len(right)
+    assert wins / len(right) > 0.5  # one in ten by chance
 
 
 @pytest.mark.parametrize("network", list(PLACES))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from specc.compiler import compile_text
 from specc.data.named import check_data
 from specc.data.postprocess import LargestRegions, Postprocess, Threshold
 from specc.data.sources import DataProblem
+from specc.train.cases import read
 from specc.train.checkpoint import load_best
 from specc.train.evaluate import evaluate
 from specc.train.loop import read_rows
@@ -121,6 +124,19 @@ def test_figures_are_shown_before_and_after_and_may_be_watched(tmp_path: Path):
     }
     assert parts == {"train": ["loss", "dice", "accuracy"], "validation": ["loss", *columns]}
     assert list(run.results) == ["loss", *columns]
+    table = read(run.folder / "test.csv")
+    names = [row[0] for row in csv.reader((run.folder / "split.csv").open()) if row[1] == "test"]
+    assert list(table) == names
+    assert list(next(iter(table.values()))) == columns
+    spread = json.loads((run.folder / "config.json").read_text())["samples"]
+    for name in ("dice", "dice.post", "assd", "assd.post", "accuracy"):
+        values = [row[name] for row in table.values() if row[name] == row[name]]
+        assert spread[name] == pytest.approx(
+            {"mean": np.mean(values), "std": np.std(values, ddof=1), "count": len(values)}
+        )
+        assert run.results[name] == pytest.approx(np.mean(values))
+    for name in ("dice.empty", "assd.missed"):
+        assert run.results[name] == sum(row[name] for row in table.values())
     found = evaluate(run.folder, device="cpu")
     assert found == pytest.approx(
         {name: np.nan if each is None else each for name, each in run.results.items()}, nan_ok=True

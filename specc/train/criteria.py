@@ -99,6 +99,21 @@ def binary_perceptron(
     return mean_of(torch.where(side <= 0, -side, 0.0), target, weights, ignore, reduce)
 
 
+def discriminative(
+    distances: torch.Tensor,
+    target: torch.Tensor,
+    rubbish: float = 1.0,
+    axis: int = 1,
+    ignore: int | None = None,
+    reduce: str = "mean",
+) -> torch.Tensor:
+    """The distance of the right class, and the log of the sum of exp(-distance) over all, one more for what is rubbish."""
+    right, _ = of_class(distances, target, axis, ignore)
+    more = torch.full_like(right, -rubbish)
+    beside = torch.logsumexp(torch.cat((-distances, more), axis), axis)
+    return mean_of(right.squeeze(axis) + beside, target, None, ignore, reduce)
+
+
 def focal(
     scores: torch.Tensor,
     target: torch.Tensor,

@@ -16,6 +16,7 @@ from specc.train.problem import TrainProblem
 
 SPEC, MODEL, PROGRAM, CONFIG, METRICS = "spec.net", "model.py", "program.py", "config.json", "metrics.csv"
 BEST, LAST, REPORT, LOG, SPLIT = "best.safetensors", "last", "report.html", "log.txt", "split.csv"
+TEST = "test.csv"
 
 
 @dataclass(frozen=True, slots=True)

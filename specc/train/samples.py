@@ -34,7 +34,8 @@ from specc.train.problem import TrainProblem
 class Samples:
     """A data set made ready for a network. `prepared` are the fitted steps by the network's inputs.
 
-    `table` is the part of every sample as a file that `split` takes, `notes` are sentences about the data.
+    `table` is the part of every sample as a file that `split` takes, `notes` are sentences about the data,
+    `names` those of the samples.
     """
 
     facts: DataFacts
@@ -45,6 +46,7 @@ class Samples:
     table: str
     notes: tuple[str, ...]
     batching: Batching
+    names: tuple[str, ...]
 
     @property
     def steps(self) -> int:
@@ -103,6 +105,7 @@ def load(model: Model, program: Program, folder: Path, device: torch.device, wor
         table(given, parts),
         leaks(dataset, parts, names),
         Batching(parts.train, program.batch, program.seed, feed.kinds, _drawn_by(program, dataset)),
+        tuple(names),
     )
 
 

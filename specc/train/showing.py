@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,18 +71,20 @@ class Layer:
     maps: Array
 
 
-def figures(code: Code, samples: Samples, indices: Indices) -> tuple[dict[str, float], Shown | None]:
-    """Loss and metrics over some samples, and what a report shows of the answers to them."""
+def figures(
+    code: Code, samples: Samples, indices: Indices, more: Mapping[str, tuple[str, Taker]]
+) -> tuple[dict[str, float], Shown | None]:
+    """Loss and metrics over some samples, and what a report shows of the answers to them; `more` are fed on the way."""
     feed, kind = samples.feed, samples.facts.target
     indices = feed.ordered(indices)  # as they are measured
     watched = next(iter(code.measures), None)
     if watched is None:
-        return measure(code, feed, indices), None
+        return measure(code, feed, indices, more), None
     read = reading(code.model, code.program, watched.output)
     if kind in ("real", "image"):
         numbers = _Numbers()
         careful = _Careful(numbers)
-        found = measure(code, feed, indices, {"numbers": (watched.output, careful)})
+        found = measure(code, feed, indices, {"numbers": (watched.output, careful), **more})
         if careful.failed:
             return found, Shown(kind, watched.output, indices, failed=careful.failed)
         pairs, scores = tuple(numbers.pairs), tuple(numbers.scores)
@@ -90,7 +92,8 @@ def figures(code: Code, samples: Samples, indices: Indices) -> tuple[dict[str, f
     probable = head(code.model, watched.output).makes in PROBABLE
     confusion, each = Confusion(None, read), _Classes(read, probable) if kind == "class" else _Masks(read)
     takers = {"confusion": _Careful(confusion), "each": _Careful(each)}
-    found = measure(code, feed, indices, {name: (watched.output, taker) for name, taker in takers.items()})
+    fed = {name: (watched.output, taker) for name, taker in takers.items()}
+    found = measure(code, feed, indices, fed | dict(more))
     for taker in takers.values():
         if taker.failed:
             return found, Shown(kind, watched.output, indices, failed=taker.failed)

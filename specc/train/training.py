@@ -20,6 +20,8 @@ from specc.model.program import Program
 from specc.train import program as programs
 from specc.train import runs
 from specc.train.boards import Boards, installed
+from specc.train.cases import Cases, summary
+from specc.train.cases import text as case_text
 from specc.train.checkpoint import load_best
 from specc.train.counts import class_counts
 from specc.train.events import Event, Finished, Noted, Report, Started, Took, silent
@@ -147,14 +149,16 @@ def _close(book: _Book, code: programs.Code, samples: Samples, loop: Loop, reaso
     seconds = time.monotonic() - book.began
     interrupted = reason == "interrupted"
     best = loop.state.best_epoch
-    shown, judgement = None, None
+    shown, judgement, spread = None, None, None
     if not interrupted:
         load_best(book.folder / runs.BEST, code.module, best)
         if len(samples.parts.test):
-            results, shown = figures(code, samples, samples.parts.test)
+            cases = Cases(code, samples.facts.target)
+            results, shown = figures(code, samples, samples.parts.test, cases.takers)
+            spread = book.cases(cases)
         judgement = judged(code, samples, loop.rows, best, results)
     status = "interrupted" if interrupted else "finished"
-    book.write(status, results, judgement, epoch=loop.state.epoch, best_epoch=best)
+    book.write(status, results, judgement, spread, epoch=loop.state.epoch, best_epoch=best)
     story = Story(code, samples, loop.rows, results, shown, judgement, best, reason, book.sha256, book.pace.seconds)
     text, failures = page(story)
     write_text(book.folder / runs.REPORT, text)
@@ -209,9 +213,25 @@ class _Book:
         with open(self.folder / runs.LOG, "a", encoding="utf-8") as file:
             file.write(f"{stamp} {line}\n")
 
-    def write(self, status: str, results: dict[str, float], judgement: Judged | None = None, **progress: int) -> None:
+    def cases(self, cases: Cases) -> dict[str, Any]:
+        """Write the figures of every sample of the test part; what they come to, for config.json."""
+        rows, names = cases.rows(), self.samples.names
+        if not rows:
+            return {}
+        write_text(self.folder / runs.TEST, case_text([names[each] for each in self.samples.parts.test], rows))
+        return {"samples": summary(rows)}
+
+    def write(
+        self,
+        status: str,
+        results: dict[str, float],
+        judgement: Judged | None = None,
+        spread: dict[str, Any] | None = None,
+        **progress: int,
+    ) -> None:
         """config.json as of now."""
         verdict = {"verdict": judgement.to_json()} if judgement is not None else {}
+        verdict |= spread or {}
         write_json(self.folder / runs.CONFIG, self._config(status, results, progress, verdict))
 
     def _config(

@@ -3,6 +3,5 @@
 from __future__ import annotations
 
 LATER: dict[str, tuple[str, ...]] = {
-    "loss": ("discriminative",),
     "export": ("postprocess",),
 }

@@ -12,6 +12,7 @@ from specc.catalogue.arguments import (
     Kind,
     NonNegative,
     PositiveReal,
+    Real,
     Whole,
     either,
     items,
@@ -105,6 +106,27 @@ class Perceptron(Margin):
 
     def lower(self, output: Expression, target: Expression, facing: Facing) -> Expression:
         return self.called(output, target, facing, **self.words(facing))
+
+
+class Discriminative(Classified):
+    """The distance of the right class, y, plus log(exp(-rubbish) + sum(exp(-y_i))) over the distances of all classes: it
+    pulls the right class near and pushes the others away, no further than matters beside `rubbish` (LeCun, Bottou, Bengio
+    and Haffner 1998, equation 9). Textbook form: a distance per class, of which the smallest wins, and no head; `metrics`
+    then look at another output, its `argmin`."""
+
+    name = "discriminative"
+    function = "discriminative"
+    wants, advice = "scores", "let the output be distances, with no head"
+    undoes = False
+    measures = ""
+
+    _: KeywordOnly
+    rubbish: Real = 1
+    """The distance of a class that is not there, for what is none of them; above 0 in the paper."""
+
+    def lower(self, output: Expression, target: Expression, facing: Facing) -> Expression:
+        words = {} if self.rubbish == 1 else {"rubbish": float(self.rubbish)}
+        return self.called(output, target, facing, **words)
 
 
 class Shares(Classified):
