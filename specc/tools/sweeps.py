@@ -49,7 +49,9 @@ def check(book: SweepBook) -> None:
                 refused.append(f"{each.name}:\n{render.text(found.bag, common.colour(sys.stderr))}")
                 continue
             model, plan = chosen(found, book.phase)
-            errors = data_errors(model, plan, book.project) + weight_errors(model, plan, book.project, book.folder.parent)
+            errors = data_errors(model, plan, book.project) + weight_errors(
+                model, plan, book.project, book.folder.parent
+            )
             refused += [f"{each.name}: {error.message}" for error in errors[:1]]
         except PROBLEMS as problem:
             refused.append(f"{each.name}: {problem}")
