@@ -21,8 +21,9 @@ def write(model: Model, *, name: str | None = None, header: str = "") -> str:
 
 
 def load(source: str, class_name: str) -> type:
-    """The class of that name from a generated module, run in a module of its own."""
+    """The class of that name from a generated module, run in a module of its own, which its globals name `__self__`."""
     module = ModuleType("specc_generated")
+    module.__dict__["__self__"] = module
     exec(compile(source, f"<{class_name}>", "exec"), module.__dict__)
     found = module.__dict__[class_name]
     assert isinstance(found, type)

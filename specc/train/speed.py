@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
@@ -78,6 +79,7 @@ class Speed:
                 if each.dim() in FORMATS:
                     each.data = each.data.contiguous(memory_format=FORMATS[each.dim()])
         if self.compile:
+            _importable(module)
             forward = torch.compile(forward)
         if self.precision == "fp32" and not self.channels_last:
             return forward
@@ -92,6 +94,13 @@ class Speed:
 
     def _laid(self, x: Tensor) -> Tensor:
         return x.contiguous(memory_format=FORMATS[x.dim()]) if self.channels_last and x.dim() in FORMATS else x
+
+
+def _importable(module: nn.Module) -> None:
+    """Let the compiler find the generated module again, which it does by its name."""
+    names = type(module).logits.__globals__  # type: ignore[attr-defined]
+    names["__name__"] = f"specc_generated_{id(names)}"
+    sys.modules[names["__name__"]] = names["__self__"]
 
 
 def _full(x: Tensor) -> Tensor:
