@@ -79,8 +79,9 @@ def _decided(side: Side, array: Array) -> Array:
 def _answered(predictor: Predictor, side: Side, array: Array) -> Array:
     """The classes that the steps of `postprocess` leave."""
     given, axis = (array[None], 1) if len(array) > 1 else (array, None)
-    found: Array = predictor.postprocess.apply(given, axis, yes=0.5 if side.makes == "probability" else 0)
-    return found[0]
+    yes = 0.5 if side.makes == "probability" else 0
+    found: Array = predictor.postprocess.apply(given, axis, yes)[0]
+    return found
 
 
 def _back(predictor: Predictor, array: Array, wanted: Sizes) -> Array:
