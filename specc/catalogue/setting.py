@@ -178,6 +178,10 @@ class Loss(Setting):
         """The loss of a batch as code: a tensor without axes."""
         raise NotImplementedError
 
+    def amount(self, output: Expression, target: Expression, facing: Facing) -> Expression | None:
+        """What its mean is divided by, where that is not the number of samples: then `reduce=sum` and this make it up."""
+        return None
+
 
 class Optimizer(Setting):
     """An optimizer. `couples` says that its weight decay is that of `regularize l2`: added to the gradient.

@@ -8,9 +8,12 @@ import json
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
+
+PATIENCE = 10.0  # seconds for the workers of a killed process to end, which hold what it held
 
 _REASONS: dict[int, tuple[str, str]] = {
     errno.ENOSPC: ("the disk is full", "free some space or write to another disk"),
@@ -50,6 +53,16 @@ def write_bytes(path: Path | str, data: bytes) -> None:
 def write_text(path: Path | str, text: str) -> None:
     """`write_bytes` of a text in UTF-8, its line ends as they are."""
     write_bytes(path, text.encode("utf-8"))
+
+
+def append_text(path: Path | str, text: str) -> None:
+    """Add to the end of a file, which is made where it is not there.
+
+    Raises:
+        FileProblem: as for `write_bytes`; a part of the text may have been written.
+    """
+    with _explained(Path(path)), open(path, "a", encoding="utf-8", newline="") as file:
+        file.write(text)
 
 
 def write_json(path: Path | str, value: Any) -> None:
@@ -126,6 +139,43 @@ def made_folder(path: Path) -> Path:
     with _explained(path):
         path.mkdir(parents=True, exist_ok=True)
     return path
+
+
+@contextlib.contextmanager
+def held(folder: Path | str) -> Iterator[None]:
+    """A folder for this process alone, as long as the block lasts or the process lives; what a killed one had begun to
+    write beside its files is removed.
+
+    Raises:
+        FileProblem: another process holds it.
+    """
+    path = Path(folder)
+    with _explained(path):
+        handle = os.open(path, os.O_RDONLY) if os.name != "nt" else None  # folders cannot be opened on Windows
+    try:
+        until = time.monotonic() + PATIENCE
+        while handle is not None and not _locked(handle):
+            if time.monotonic() < until:
+                time.sleep(0.2)
+                continue
+            raise FileProblem(f"{path} is in use: another process trains there", path, "wait for it, or end it first")
+        for each in path.glob(".*.part"):
+            shutil.rmtree(each, ignore_errors=True)
+        yield
+    finally:
+        if handle is not None:
+            os.close(handle)
+
+
+def _locked(handle: int) -> bool:
+    """Take the lock of a file or folder; False where another has it. Some network disks have none to take."""
+    import fcntl
+
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno not in {errno.EAGAIN, errno.EACCES}
+    return True
 
 
 def next_run_folder(root: Path | str, network: str) -> Path:

@@ -33,6 +33,22 @@ def mean_of(
     return total / weight.sum().clamp(min=1e-12)
 
 
+def amount_of(target: torch.Tensor, weights: list[float] | None = None, ignore: int | None = None) -> torch.Tensor:
+    """What a mean over these targets is divided by: how many count, by the weights of their classes."""
+    if target.is_floating_point():  # shares of classes along axis 1 count whole, whatever their weights
+        return target.new_tensor(target.numel() / target.shape[1])
+    counts = torch.ones_like(target) if ignore is None else (target != ignore).long()
+    if weights is None:
+        return counts.sum()
+    known = target if ignore is None else torch.where(target == ignore, 0, target)
+    return (counts * torch.tensor(weights, device=target.device)[known]).sum()
+
+
+def weight_of(target: torch.Tensor, weights: list[float]) -> torch.Tensor:
+    """What a mean over answers of no and yes is divided by, which have a weight each."""
+    return (weights[0] * (1 - target) + weights[1] * target).sum()
+
+
 def of_class(
     scores: torch.Tensor, target: torch.Tensor, axis: int = 1, ignore: int | None = None
 ) -> tuple[torch.Tensor, torch.Tensor]:

@@ -19,12 +19,12 @@ from torch.overrides import TorchFunctionMode
 
 from specc.train import checkpoint
 from specc.train.checkpoint import State
-from specc.train.loader import Batch
 from specc.train.modes import begin, norms
 from specc.train.passing import Passing
 from specc.train.program import Code
 from specc.train.samples import Samples
 from specc.train.step import Stepper, chunks
+from specc.train.team import Piece
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ def origin(code: Code, samples: Samples, last: Path, until: State) -> Origin | N
     Weights and optimizer are left as they are in that step.
     """
     stepper = Stepper(code, Passing(code, measured=False))
-    state = checkpoint.read(last, code.module, stepper.optimizer)
+    state, _ = checkpoint.read(last, code.module, stepper.optimizer)
     stepper.restored(state)
     steps = samples.steps
     while state.updates < until.updates:
@@ -71,7 +71,7 @@ def origin(code: Code, samples: Samples, last: Path, until: State) -> Origin | N
     return None
 
 
-def _within(code: Code, given: list[Batch], after: list[str]) -> str:
+def _within(code: Code, given: list[Piece], after: list[str]) -> str:
     """The place within a step; `after` are the weights that are no numbers after it."""
     for key, weight in code.weights.items():
         if not bool(weight.isfinite().all()):
@@ -80,7 +80,7 @@ def _within(code: Code, given: list[Batch], after: list[str]) -> str:
     plain = replace(code, forward=forward)
     for each in code.weights.values():
         each.grad = None
-    for inputs, target in given:
+    for inputs, target, *_ in given:
         for name, values in (*inputs.items(), ("the target", target)):
             if not bool(values.isfinite().all()):
                 return f"the data: `{name}`"

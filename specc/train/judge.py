@@ -13,6 +13,7 @@ from specc.train.loader import Indices
 from specc.train.measure import measure
 from specc.train.program import Code
 from specc.train.samples import Samples
+from specc.train.team import ALONE, Alone
 from specc.train.verdict import Verdict, verdict
 
 MOST = 2_000  # training samples that are measured; more hardly make the figure more exact
@@ -60,7 +61,12 @@ class Judged:
 
 
 def judged(
-    code: Code, samples: Samples, rows: Sequence[Mapping[str, float]], best: int, results: Mapping[str, float]
+    code: Code,
+    samples: Samples,
+    rows: Sequence[Mapping[str, float]],
+    best: int,
+    results: Mapping[str, float],
+    team: Alone = ALONE,
 ) -> Judged:
     """The verdict on the weights in the module, those of the epoch `best`; `results` are the figures of the test part.
 
@@ -72,7 +78,11 @@ def judged(
     parts = samples.parts
     chosen = spread(parts.train, MOST)
     row = next((each for each in rows if each["epoch"] == best), {})
-    seen = measure(code, samples.feed, chosen).get(figure), row.get(f"validation.{figure}"), results.get(figure)
+    seen = (
+        measure(code, samples.feed, chosen, team=team).get(figure),
+        row.get(f"validation.{figure}"),
+        results.get(figure),
+    )
     train, dev, test = (None if each is None else 1 - each if rises else each for each in seen)
     counted = first is not None and any(each in CLASSES for each in first.metric.entry.targets)
     whole = len(chosen) == len(parts.train)

@@ -25,8 +25,10 @@ from specc.train.program import Code, Stop
 from specc.train.rows import figure, read_rows, rows_text, watched
 from specc.train.samples import Samples
 from specc.train.step import Stepper, chunks
+from specc.train.team import ALONE, Alone
 
-SAVE_AFTER = 2.0  # seconds between checkpoints, so that short epochs do not wait for the disk
+SAVE_AFTER = 2.0  # seconds between checkpoints at the end of epochs, so that short ones do not wait for the disk
+SAVE_WITHIN = 300.0  # seconds between checkpoints within an epoch
 SHARE = 100  # times as long as saving takes nothing is saved, where that is longer
 MOST_AGAIN = 300.0  # seconds since the last checkpoint up to which its steps are taken again to find a cause
 LOOK_AFTER = 20  # batches between looks at the loss where looking makes the device wait
@@ -35,16 +37,26 @@ LOOK_AFTER = 20  # batches between looks at the loss where looking makes the dev
 class Loop:
     """A run under way. `run` goes on until a count of epochs or steps, a rule or a person says stop."""
 
-    def __init__(self, code: Code, samples: Samples, folder: Path, report: Report, stop: Stop) -> None:
+    def __init__(
+        self,
+        code: Code,
+        samples: Samples,
+        folder: Path,
+        report: Report,
+        stop: Stop,
+        team: Alone = ALONE,
+        pause: float | None = None,
+    ) -> None:
         self.code, self.samples, self.folder = code, samples, folder
-        self.report, self.stop = report, stop
-        self.passing = Passing(code)
-        self.stepper = Stepper(code, self.passing)
+        self.report, self.stop, self.team = report, stop, team
+        self.passing = Passing(code, team)
+        self.stepper = Stepper(code, self.passing, team)
         self.state = State()
         self.means = Means(code)
         self.rows: list[dict[str, float]] = []
         self.best: dict[str, torch.Tensor] | None = None
-        self.saved, self.pause = time.monotonic(), SAVE_AFTER
+        self.saved, self.fixed = time.monotonic(), pause
+        self.pause = SAVE_AFTER if pause is None else pause
 
     @property
     def steps(self) -> int:
@@ -54,10 +66,14 @@ class Loop:
     def resume(self) -> None:
         """Continue from `last/`; rows of metrics.csv past it are dropped."""
         last, stepper = self.folder / "last", self.stepper
-        self.state = checkpoint.read(last, self.code.module, stepper.optimizer, self.means.tensors)
+        self.state, passing = checkpoint.read(last, self.code.module, stepper.optimizer, self.means.tensors)
         stepper.restored(self.state)
-        self.passing.restore(checkpoint.passing(last, stepper.device))
+        self.passing.restore({key: each.to(stepper.device, copy=True) for key, each in passing.items()})
         self.rows = read_rows(self.folder / "metrics.csv")[: self.state.epoch]
+        if len(self.rows) < self.state.epoch:
+            message = f"{self.folder / 'metrics.csv'} has {len(self.rows)} rows, and the checkpoint is {self.state.epoch} epochs on"
+            help = "put the file back, or begin another run with `weights` from this one"
+            raise TrainProblem("damaged-checkpoint", message, help)
 
     def run(self) -> str:
         """Train. Why it ended: "epochs", "early" or "interrupted"."""
@@ -73,25 +89,30 @@ class Loop:
                 self.save()
                 return "interrupted"
             self._close_epoch()
-            if time.monotonic() - self.saved > self.pause or self.state.drops != drops:
+            if self.team.decided(self._due(self.pause)) or self.state.drops != drops:
                 self.save()  # after a drop too, so that the steps since a checkpoint depend on it alone
         return "early" if self._has_waited() and self.state.epoch < program.epochs else "epochs"
 
     def save(self) -> None:
-        """Write the best weights, the rows and the checkpoint, in this order."""
+        """Write the best weights, the rows and the checkpoint, in this order: what is left of a killed process is a
+        checkpoint and what lies ahead of it, which comes again with the same bytes."""
         began = time.monotonic()
-        if self.best is not None:
-            about = {"network": self.code.model.name, "epoch": str(self.state.best_epoch)}
-            checkpoint.save_weights(self.folder / "best.safetensors", self.best, about)
-            self.best = None
-        write_text(self.folder / "metrics.csv", rows_text(self.rows))
         self.stepper.noted(self.state)
         passing = self.passing.state()
-        checkpoint.write(
-            self.folder / "last", self.code.module, self.stepper.optimizer, self.state, self.means.tensors, passing
-        )
+        now = checkpoint.gathered(self.code.module, self.stepper.optimizer, self.state, self.means.tensors, passing)
+        if self.team.leads:
+            if self.best is not None:
+                about = {"network": self.code.model.name, "epoch": str(self.state.best_epoch)}
+                checkpoint.save_weights(self.folder / "best.safetensors", self.best, about)
+            write_text(self.folder / "metrics.csv", rows_text(self.rows))
+            checkpoint.write(self.folder / "last", now)
+        self.best = None
         self.saved = time.monotonic()
-        self.pause = max(SAVE_AFTER, SHARE * (self.saved - began))
+        if self.fixed is None:
+            self.pause = max(SAVE_AFTER, SHARE * (self.saved - began))
+
+    def _due(self, pause: float) -> bool:
+        return time.monotonic() - self.saved >= pause
 
     # --------------------------------------------------------------------------------------------- one epoch
     def _epoch(self) -> bool:
@@ -100,12 +121,18 @@ class Loop:
         begin(self.code, state.epoch)
         steps, looked, patience = self.steps, state.step, 1 if self.stepper.device.type == "cpu" else LOOK_AFTER
         done = True
-        for number, count, made in chunks(self.samples, program, state):
+        within = SAVE_WITHIN if self.fixed is None else self.fixed
+        for number, count, made in chunks(self.samples, program, state, self.team):
             if self._has_all_steps():
                 break
-            if self.stop():
+            stop, due = self.team.asked(self.stop(), self._due(max(self.pause, within)))
+            if stop:
                 done = False
                 break
+            if due:
+                self._look()
+                looked = state.step
+                self.save()
             self.stepper.take(made, count, state, steps)
             self.means.stepped(state)
             state.step += number
@@ -134,17 +161,21 @@ class Loop:
 
     def _lost(self, fact: str) -> TrainProblem:
         """Why training cannot go on: where numbers are lost, as far as it can be found, and what is left."""
+        return TrainProblem(
+            "loss-not-finite",
+            self.team.told(self._origin(fact) if self.team.leads else ""),
+            "take a smaller learning rate, or add `clip norm(1)`",
+        )
+
+    def _origin(self, fact: str) -> str:
+        """The fact with what is known of it; all samples go through this process alone."""
         last, rate = self.folder / "last", self.stepper.rate
         found = None
-        if time.monotonic() - self.saved < MOST_AGAIN:
+        if not self.team.sharded and time.monotonic() - self.saved < MOST_AGAIN:
             found = origin(self.code, self.samples, last, self.state)
         where = f"; the first number that is not finite is in {found.where}, in step {found.update}" if found else ""
         kept = checkpoint.place(last)
-        return TrainProblem(
-            "loss-not-finite",
-            f"{fact}, at a learning rate of {rate:g}{where}; the last good checkpoint is {last}, {kept}",
-            "take a smaller learning rate, or add `clip norm(1)`",
-        )
+        return f"{fact}, at a learning rate of {rate:g}{where}; the last good checkpoint is {last}, {kept}"
 
     # ------------------------------------------------------------------------------------- the end of an epoch
     def _close_epoch(self) -> None:
@@ -153,9 +184,10 @@ class Loop:
         row = {"epoch": float(state.epoch + 1), "rate": self.stepper.rate, "train.loss": state.total / state.seen}
         row |= {f"train.{label}": value for label, value in self.passing.closed().items()}
         self.means.closed(state)
+        self.team.level(self.code.module)
         with self.means.shown(state, self.samples):
             if len(parts.validation):
-                found = measure(self.code, self.samples.feed, parts.validation)
+                found = measure(self.code, self.samples.feed, parts.validation, team=self.team)
                 row |= {f"validation.{name}": value for name, value in found.items()}
             state.epoch, state.step, state.total, state.seen = state.epoch + 1, 0, 0.0, 0
             self.rows.append(row)

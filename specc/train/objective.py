@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
@@ -48,12 +49,15 @@ from specc.train.first import initialising
 from specc.train.groups import Group, groups
 
 
-def write(model: Model, program: Program, target: str, counts: tuple[int, ...] = (), steps: int = 1) -> str:
+def write(
+    model: Model, program: Program, target: str, counts: tuple[int, ...] = (), steps: int = 1, shared: bool = False
+) -> str:
     """The source of a module with `loss`, `heads`, `penalty`, `optimizer`, `rate`, `average` and `initialise`.
 
     `target` is the kind of the data's target, as the data floor names it, `counts` are the training samples of each
     class, and `steps` those of the optimizer in an epoch. The functions take outputs and inputs by name, as tensors
-    with a batch, and `weights`, the parameters by their keys.
+    with a batch, and `weights`, the parameters by their keys. A batch that is `shared` by several processes has the
+    function `terms` too, where a mean is not over the samples alone.
     """
     head: tuple[Statement, ...] = (
         Import("math"), Blank(), Import("torch"), ImportFrom("torch", (("nn", ""),)),
@@ -62,6 +66,7 @@ def write(model: Model, program: Program, target: str, counts: tuple[int, ...] =
     body: tuple[Statement, ...] = (
         _loss(model, program, target, counts), _heads(model), _penalty(model, program), _optimizer(model, program),
         _rate(program, steps), _average(program), _first(model, program),
+        *(_terms(model, program, target, counts) if shared else ()),
     )  # fmt: skip
     text = print_body(body)
     called = re.findall(r"(?<![\w.])(\w+)\(", text)
@@ -99,6 +104,33 @@ def _loss(model: Model, program: Program, target: str, counts: tuple[int, ...]) 
     return _function("loss", names, [*body, Return(Name("total"))], docstring)
 
 
+def _terms(model: Model, program: Program, target: str, counts: tuple[int, ...]) -> tuple[FunctionDef, ...]:
+    """The terms one by one, for a part of a batch; nothing where every mean is over the samples."""
+    found: list[Expression] = []
+    for each in program.terms:
+        amount = _amount(model, each, target, counts)
+        single = each
+        if amount is not None and each.loss is not None:
+            single = replace(each, loss=replace(each.loss, entry=each.loss.entry.but(reduce="sum")))
+        term = _sum([(each.factor, _term(model, single, target, counts))])
+        found.append(Tuple((term, Literal(None) if amount is None else amount)))
+    if all(_amount(model, each, target, counts) is None for each in program.terms):
+        return ()
+    docstring = (
+        "The terms of the loss with what each is divided by: a term without it is a mean over the samples; one with it "
+        "is a sum, here for each sample on average."
+    )
+    return (_function("terms", ("outputs", "inputs", "target"), [Return(List(tuple(found)))], docstring),)
+
+
+def _amount(model: Model, term: Term, target: str, counts: tuple[int, ...]) -> Expression | None:
+    """What the mean of a term is divided by, where this is not the number of samples."""
+    if term.loss is None or term.loss.entry.reduce != "mean":
+        return None
+    amount: Expression | None = term.loss.entry.amount(*_given(model, term, target, counts))
+    return amount
+
+
 def _sum(terms: list[tuple[float, Expression]]) -> Expression:
     found: Expression | None = None
     for factor, term in terms:
@@ -110,18 +142,22 @@ def _sum(terms: list[tuple[float, Expression]]) -> Expression:
 
 
 def _term(model: Model, term: Term, target: str, counts: tuple[int, ...]) -> Expression:
-    found = head(model, term.output)
-    scores = index("outputs", term.output)
     if term.loss is None:
-        return method(scores, "mean")
-    loss = term.loss.entry
+        return method(index("outputs", term.output), "mean")
+    lowered: Expression = term.loss.entry.lower(*_given(model, term, target, counts))
+    return lowered
+
+
+def _given(model: Model, term: Term, target: str, counts: tuple[int, ...]) -> tuple[Expression, Expression, Facing]:
+    """What a loss is given: the output, its target, and what it faces."""
+    assert term.loss is not None
+    found, scores, loss = head(model, term.output), index("outputs", term.output), term.loss.entry
     logits = loss.undoes and (found.undone or not found.makes)
     given = scores if loss.undoes else _applied(model, term.output, scores)
     axis = found.axis(loss.axis) if "axis" in loss.fields and found.type.rank else 0
     kind = _kind(model, term.target) if term.target else target
     facing = Facing(found.type, scores, logits, kind, axis, found.compares(loss), counts)
-    lowered: Expression = loss.lower(given, _target(model, term.target), facing)
-    return lowered
+    return given, _target(model, term.target), facing
 
 
 def _kind(model: Model, name: str) -> str:

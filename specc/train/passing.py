@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from specc.train.program import Code
+from specc.train.team import ALONE, Alone, Meters
 
 AT_ONCE = 32  # batches that are looked at together
 ROOM = 2**24  # bytes of outputs and targets that may wait until then
@@ -19,16 +20,19 @@ class Passing:
     What waits is looked at after fixed numbers of batches, so that the figures of a run that was stopped are the same.
     """
 
-    def __init__(self, code: Code, measured: bool = True) -> None:
-        self.code = code
+    def __init__(self, code: Code, team: Alone = ALONE, measured: bool = True) -> None:
+        self.code, self.team = code, team
         blends = any(each.entry.blends for each in code.program.augment)
         self.labels = () if blends or not measured else tuple(each.label for each in code.measures if each.batchwise)
         self._begin()
 
     def _begin(self) -> None:
-        self.meters = {label: each for label, each in self.code.meters().items() if label in self.labels}
+        self.meters = self._fresh()
         self.waiting: list[tuple[dict[str, Tensor], Tensor]] = []
         self.room = ROOM
+
+    def _fresh(self) -> Meters:
+        return {label: each for label, each in self.code.meters().items() if label in self.labels}
 
     def add(self, outputs: Mapping[str, Tensor], target: Tensor) -> None:
         """A batch, with the outputs of training as they went into the loss."""
@@ -59,12 +63,17 @@ class Passing:
     def closed(self) -> dict[str, float]:
         """The figures of the epoch by label, and a new beginning."""
         self._look()
-        found = {label: each.value() for label, (_, each) in self.meters.items()}
+        whole = self.team.whole(self.meters, self._fresh) if self.labels else {}
+        found = {label: each.value() for label, (_, each) in whole.items()}
         self._begin()
         return found
 
     def state(self) -> dict[str, Tensor]:
-        """What the epoch has gathered so far; nothing between two epochs."""
+        """What the epoch has gathered so far in each process; nothing between two epochs."""
+        everyones = self.team.everyones(self._own()) if self.labels else ()
+        return {f"{rank}/{name}": each for rank, own in enumerate(everyones) for name, each in own.items()}
+
+    def _own(self) -> dict[str, Tensor]:
         found = {
             f"meter/{label}/{name}": each
             for label, (_, meter) in self.meters.items()
@@ -75,8 +84,20 @@ class Passing:
         return found
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Go on from there."""
+        """Go on from there; of more processes than there are now, several to each."""
         self._begin()
+        ranks = sorted({int(key.partition("/")[0]) for key in state})
+        mine = [_below(state, f"{rank}/") for rank in ranks[self.team.rank :: self.team.world]]
+        for own in mine[:1]:
+            self._resume(own)
+        for own in mine[1:]:
+            other = Passing(self.code)
+            other._resume(own)
+            other._look()
+            for label, (_, meter) in self.meters.items():
+                meter.absorb(other.meters[label][1].state())
+
+    def _resume(self, state: Mapping[str, Tensor]) -> None:
         for label, (_, meter) in self.meters.items():
             meter.absorb(_below(state, f"meter/{label}/"))
         while f"waiting/{len(self.waiting)}" in state:

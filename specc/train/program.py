@@ -98,10 +98,16 @@ def weight_errors(model: Model, program: Program, folder: Path, runs: Path) -> l
 
 
 def write(
-    model: Model, program: Program, target: str, header: str = "", counts: tuple[int, ...] = (), steps: int = 1
+    model: Model,
+    program: Program,
+    target: str,
+    header: str = "",
+    counts: tuple[int, ...] = (),
+    steps: int = 1,
+    shared: bool = False,
 ) -> tuple[str, str]:
     """The sources of the network's module and of the program; see `objective.write`."""
-    return pytorch.write(model, header=header), objective.write(model, program, target, counts, steps)
+    return pytorch.write(model, header=header), objective.write(model, program, target, counts, steps, shared)
 
 
 def build(

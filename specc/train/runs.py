@@ -65,21 +65,34 @@ class Run:
     @classmethod
     def load(cls, folder: Path | str) -> Run:
         """Read a run folder; raises TrainProblem for what is none."""
-        folder = Path(folder)
+        return cls.of(Path(folder), cls.written(Path(folder)))
+
+    @staticmethod
+    def written(folder: Path) -> dict[str, str]:
+        """What a run is read from: the texts of its files by their names. Raises TrainProblem."""
         try:
-            config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-            spec = (folder / SPEC).read_text(encoding="utf-8")
+            return {name: (folder / name).read_text(encoding="utf-8") for name in (CONFIG, SPEC)}
+        except FileNotFoundError as error:
+            missing = Path(error.filename or folder)
+            help = "a run folder looks like runs/LeNet5/1"
+            if (folder / SPEC).is_file():
+                help = "the run ended before it had begun, so there is nothing to continue: train its spec.net"
+            raise TrainProblem("not-a-run", f"{folder} is no run folder: there is no {missing.name}", help) from None
+        except (OSError, ValueError) as error:
+            raise TrainProblem("damaged-run", f"{folder} cannot be read: {error!r}") from error
+
+    @classmethod
+    def of(cls, folder: Path, texts: Mapping[str, str]) -> Run:
+        """The run of these texts; raises TrainProblem for those of none."""
+        try:
+            config, spec = json.loads(texts[CONFIG]), texts[SPEC]
             return cls(
                 folder, config["network"], config["phase"], spec, config["status"], config, config["results"],
                 tuple(config["data"]["classes"]),
                 {name: Prepared.from_json(each) for name, each in config["prepare"].items()},
                 config["data"]["encoding"], (folder / config["project"]).resolve(),
             )  # fmt: skip
-        except FileNotFoundError as error:
-            missing = Path(error.filename or folder)
-            help = "a run folder looks like runs/LeNet5/1"
-            raise TrainProblem("not-a-run", f"{folder} is no run folder: there is no {missing.name}", help) from None
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise TrainProblem("damaged-run", f"{folder} cannot be read: {error!r}") from error
 
 

@@ -11,18 +11,20 @@ from torch import Tensor
 from specc.data.named import implementation
 from specc.model.program import Program
 from specc.train.checkpoint import State
-from specc.train.loader import Batch
 from specc.train.passing import Passing
-from specc.train.program import Code, mixed
+from specc.train.program import Code
 from specc.train.samples import Samples
+from specc.train.team import ALONE, Alone, Piece
 
 LEAST_SCALE = 2.0**-14  # of the loss, where even the least number of fp16 is lost
 
 
-def chunks(samples: Samples, program: Program, state: State) -> Iterator[tuple[int, int, Iterator[Batch]]]:
+def chunks(
+    samples: Samples, program: Program, state: State, team: Alone = ALONE
+) -> Iterator[tuple[int, int, Iterator[Piece]]]:
     """The steps that are left of an epoch: how many batches each takes and of how many samples, and the batches."""
     left = samples.batches(state.epoch)[state.step :]
-    made = samples.epoch(left, state.epoch)
+    made = team.pieces(samples, left, state.epoch)
     for at in range(0, len(left), program.accumulate):
         chunk = left[at : at + program.accumulate]
         yield len(chunk), sum(map(len, chunk)), islice(made, len(chunk))
@@ -31,8 +33,8 @@ def chunks(samples: Samples, program: Program, state: State) -> Iterator[tuple[i
 class Stepper:
     """Takes the steps of a run. `losses` are those of the batches since they were last taken, with their samples."""
 
-    def __init__(self, code: Code, passing: Passing) -> None:
-        self.code, self.passing = code, passing
+    def __init__(self, code: Code, passing: Passing, team: Alone = ALONE) -> None:
+        self.code, self.passing, self.team = code, passing, team
         self.device = next(iter(code.weights.values())).device
         self.optimizer: torch.optim.Optimizer = code.functions.optimizer(code.weights)
         self.scaler = torch.amp.GradScaler(self.device.type) if code.speed.scales else None
@@ -52,7 +54,7 @@ class Stepper:
             found = self.scaler.state_dict()
             state.scale, state.growth = found["scale"], found["_growth_tracker"]
 
-    def take(self, batches: Iterable[Batch], count: int, state: State, steps: int) -> None:
+    def take(self, batches: Iterable[Piece], count: int, state: State, steps: int) -> None:
         """A step from one batch or several added up, `count` samples in all; an epoch has so many batches."""
         self.seed(state)
         self.rate = self._rate(state, steps)
@@ -71,8 +73,8 @@ class Stepper:
         return self.scaler is not None and self.scaler.get_scale() < LEAST_SCALE
 
     def seed(self, state: State) -> None:
-        """Chance within a step depends on the seed and the number of the step alone."""
-        number = mixed(self.code.program.seed, "step", state.updates)
+        """Chance within a step depends on the seed, the number of the step and the process alone."""
+        number = self.team.seed(self.code.program.seed, "step", state.updates)
         if self.device.type == "cpu":
             torch.default_generator.manual_seed(number)
         else:
@@ -85,24 +87,32 @@ class Stepper:
         self.losses.clear()
         return found
 
-    def _backward(self, batches: Iterable[Batch], count: int, first: bool = True) -> Tensor:
+    def _backward(self, batches: Iterable[Piece], count: int, first: bool = True) -> Tensor:
         """The gradients of some batches as those of one, and what the optimizer makes small."""
-        code = self.code
+        code, team, done = self.code, self.team, 0
+        losses: list[Tensor] = []
+        counts: list[int] = []
         self.optimizer.zero_grad(set_to_none=True)
         total: Tensor | None = None
-        for inputs, target in batches:
-            outputs = code.outputs(inputs)
-            loss = code.functions.loss(outputs, inputs, target)
-            penalty = code.functions.penalty(code.weights)
+        for piece in batches:
+            done += piece.count
+            team.begins(last=done == count)
+            outputs = code.outputs(piece.inputs)
+            loss = team.loss(code, outputs, piece)
+            penalty = team.penalty(code)
             share = loss + penalty if isinstance(penalty, Tensor) else loss
-            if len(target) < count:
-                share = share * (len(target) / count)
+            if piece.count < count:
+                share = share * (piece.count / count)
             (share if self.scaler is None else self.scaler.scale(share)).backward()
-            if first:
-                self.losses.append((loss.detach(), len(target)))
-                self.passing.add(outputs, target)
+            losses.append(loss.detach())
+            counts.append(piece.count)
+            if first and piece.part:
+                self.passing.add(outputs, piece.target)
             total = share.detach() if total is None else total + share.detach()
         assert total is not None
+        *losses, total = team.gathered([*losses, total])
+        if first:
+            self.losses.extend(zip(losses, counts, strict=True))
         return total
 
     def _step(self) -> None:
@@ -116,7 +126,7 @@ class Stepper:
         self.scaler.step(self.optimizer)
         self.scaler.update()
 
-    def _search(self, batches: list[Batch], count: int, state: State) -> None:
+    def _search(self, batches: list[Piece], count: int, state: State) -> None:
         """A step of an optimizer that asks for the loss again and again; the first answer is that of the batch."""
         first = True
 

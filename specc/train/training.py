@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +16,7 @@ import torch
 
 from specc import __version__
 from specc.compiler import Compilation
-from specc.data.files import next_run_folder, write_json, write_text
+from specc.data.files import FileProblem, append_text, held, next_run_folder, write_json, write_text
 from specc.model.graph import Model
 from specc.model.program import Program
 from specc.train import program as programs
@@ -22,7 +24,7 @@ from specc.train import runs
 from specc.train.boards import Boards, installed
 from specc.train.cases import Cases, summary
 from specc.train.cases import text as case_text
-from specc.train.checkpoint import load_best
+from specc.train.checkpoint import begun, load_best
 from specc.train.counts import class_counts
 from specc.train.events import Event, Finished, Noted, Report, Started, Took, silent
 from specc.train.judge import Judged, judged
@@ -38,6 +40,7 @@ from specc.train.samples import Samples
 from specc.train.showing import figures
 from specc.train.speed import Speed, Wishes, choose
 from specc.train.start import take_weights
+from specc.train.team import ALONE, Alone
 
 
 def never() -> bool:
@@ -58,6 +61,8 @@ def train(
     wishes: Wishes | None = None,
     workers: int | None = None,
     tensorboard: bool = True,
+    team: Alone = ALONE,
+    pause: float | None = None,
 ) -> Run:
     """Train the chosen network of a compilation in a new folder `out_root/<network>/<n>`, or `resume` a run's own.
 
@@ -70,6 +75,8 @@ def train(
         workers: processes that read samples which are not in memory; None is as many as are good.
         tensorboard: whether its logs are written, where TensorBoard is installed.
         wishes: how the device is used, where specc is not to choose; a run that is resumed goes on as it began.
+        team: the processes that share the run, all of which call this with the same; one of them writes and reports.
+        pause: seconds between checkpoints; None leaves it to specc.
 
     Raises:
         TrainProblem: there is nothing to train, the data do not fit, the loss is no longer a number.
@@ -83,40 +90,71 @@ def train(
     if compilation is None:
         raise TrainProblem("no-spec", "there is nothing to train", "give a spec, or a run to resume")
     model, plan = programs.chosen(compilation, phase)
-    where = programs.device_of(device)
-    _hold_against_files(model, plan, Path(project), None if resume is not None else Path(out_root))
-    with programs.reproducible(where), ExitStack() as held:
-        samples = held.enter_context(closing(programs.samples(model, plan, Path(project), where, workers)))
+    where = team.device(programs.device_of(device))
+    with ExitStack() as during:
+        if resume is not None and team.leads:
+            during.enter_context(held(resume))
+        begins = resume is None or not team.told(_checkpoint(Path(resume)) if team.leads else "")
+        root = Path(out_root) if resume is None else Path(resume).parent.parent
+        _hold_against_files(model, plan, Path(project), root if begins else None)
+        during.enter_context(programs.reproducible(where))
+        samples = during.enter_context(closing(programs.samples(model, plan, Path(project), where, workers)))
         text = old.spec if resume is not None else runs.self_contained(compilation, model)
         counts, steps = class_counts(samples, plan), updates(samples.steps, plan)
         plan = counted(plan, steps)
-        sources = programs.write(model, plan, samples.facts.target, _header(model, text), counts, steps)
+        sources = programs.write(model, plan, samples.facts.target, _header(model, text), counts, steps, team.world > 1)
         if resume is not None:
             speed = Speed.from_json(old.config.get("speed", {}))
             samples.feed.settle(speed.resident)
         else:
-            speed = choose(model, plan, where, samples, wishes)
+            speed = choose(model, plan, where, samples, team.possible(wishes))
         code = programs.build(model, plan, sources, where, speed)
-        started = take_weights(code, Path(project), Path(out_root)) if resume is None else ()
-        folder = Path(resume) if resume is not None else next_run_folder(out_root, model.name)
-        book = _Book(folder, code, samples, text, Path(project), str(where), report, counts)
-        if tensorboard and installed():
+        started = take_weights(code, Path(project), root) if begins else ()
+        code, notes = team.prepared(code)
+        if resume is None:
+            folder = Path(team.told(str(next_run_folder(out_root, model.name)) if team.leads else ""))
+            if team.leads:
+                during.enter_context(held(folder))
+        else:
+            folder, notes = Path(resume), (*notes, *_changes(old, begins, team))
+        book = _Book(folder, code, samples, text, Path(project), str(where), report, counts, team)
+        if tensorboard and team.leads and installed():
             boards = Boards(folder)
-            held.callback(boards.close)
+            during.callback(boards.close)
             book.listeners.append(boards.saw)
         for sentence in started:
             book.say(Took(sentence))
-        for sentence in samples.notes if resume is None else ():
+        for sentence in (*(samples.notes if resume is None else ()), *notes):
             book.say(Noted(sentence))
-        return _run(book, code, samples, resumed=resume is not None, stop=stop)
+        try:
+            return _run(book, code, samples, begins, stop, pause)
+        except FileProblem as problem:
+            help = f"{problem.help}, then continue: specc train --resume {folder}".removeprefix(", then ")
+            raise FileProblem(problem.message, problem.path, help) from problem
 
 
-def _run(book: _Book, code: programs.Code, samples: Samples, resumed: bool, stop: programs.Stop) -> Run:
-    folder = book.folder
-    loop = Loop(code, samples, folder, book.say, stop)
-    if resumed:
+def _checkpoint(folder: Path) -> str:
+    """A word where a run has a checkpoint; a run that was killed before its first one begins anew."""
+    return "yes" if begun(folder / runs.LAST) else ""
+
+
+def _changes(old: Run, begins: bool, team: Alone) -> Iterator[str]:
+    """What is said of a run that goes on."""
+    if begins:
+        yield "there is no checkpoint yet, so the run begins from its start"
+    before = old.config["made_with"].get("processes", 1)
+    if before != team.world and not begins:
+        yield f"{before} processes have trained so far, now there are {team.world}: the same course to rounding, not to the bit"
+
+
+def _run(
+    book: _Book, code: programs.Code, samples: Samples, begins: bool, stop: programs.Stop, pause: float | None
+) -> Run:
+    folder, team = book.folder, book.team
+    loop = Loop(code, samples, folder, book.say, stop, team, pause)
+    if not begins:
         loop.resume()
-    else:
+    elif team.leads:
         write_text(folder / runs.SPEC, book.text)
         write_text(folder / runs.MODEL, code.model_source)
         write_text(folder / runs.PROGRAM, code.program_source)
@@ -131,7 +169,7 @@ def _run(book: _Book, code: programs.Code, samples: Samples, resumed: bool, stop
         )
     )  # fmt: skip
     try:
-        if not resumed:
+        if begins:
             loop.save()
         reason = loop.run()
         if reason != "interrupted":
@@ -146,28 +184,34 @@ def _run(book: _Book, code: programs.Code, samples: Samples, resumed: bool, stop
 def _close(book: _Book, code: programs.Code, samples: Samples, loop: Loop, reason: str) -> Run:
     """The test figures with the best weights, the report, and the last word in the log."""
     results: dict[str, float] = {}
+    team = book.team
     seconds = time.monotonic() - book.began
     interrupted = reason == "interrupted"
     best = loop.state.best_epoch
     shown, judgement, spread = None, None, None
     if not interrupted:
-        load_best(book.folder / runs.BEST, code.module, best)
+        if team.leads or team.sharded:
+            load_best(book.folder / runs.BEST, code.module, best)
+        team.equal(code.module)
         if len(samples.parts.test):
             cases = Cases(code, samples.facts.target)
             results, shown = figures(code, samples, samples.parts.test, cases.takers)
             spread = book.cases(cases)
-        judgement = judged(code, samples, loop.rows, best, results)
+        judgement = judged(code, samples, loop.rows, best, results, team)
+    if team.leads or team.sharded:  # the page asks the network for its answers to some samples
+        story = Story(code, samples, loop.rows, results, shown, judgement, best, reason, book.sha256, book.pace.seconds)
+        text, failures = page(story)
+        if team.leads:
+            write_text(book.folder / runs.REPORT, text)
+        for each in failures:
+            book.log(each)
     status = "interrupted" if interrupted else "finished"
     book.write(status, results, judgement, spread, epoch=loop.state.epoch, best_epoch=best)
-    story = Story(code, samples, loop.rows, results, shown, judgement, best, reason, book.sha256, book.pace.seconds)
-    text, failures = page(story)
-    write_text(book.folder / runs.REPORT, text)
-    for each in failures:
-        book.log(each)
     book.say(
         Finished(book.folder, loop.state.epoch, best, reason, results, seconds, judgement.lines() if judgement else ())
     )
-    return Run.load(book.folder)
+    written = Run.written(book.folder) if team.leads else {}
+    return Run.of(book.folder, json.loads(team.told(json.dumps(written))))
 
 
 def _hold_against_files(model: Model, plan: Program, project: Path, runs: Path | None) -> None:
@@ -193,6 +237,7 @@ class _Book:
     device: str
     report: Report
     counts: tuple[int, ...]
+    team: Alone
 
     def __post_init__(self) -> None:
         self.began = time.monotonic()
@@ -203,22 +248,24 @@ class _Book:
     def say(self, event: Event) -> None:
         for each in self.listeners:
             each(event)
+        if not self.team.leads:
+            return
         line = log_line(event)
         if line:
             self.log(line)
         self.report(event)
 
     def log(self, line: str) -> None:
-        stamp = time.strftime("%Y-%m-%d %H:%M:%S")
-        with open(self.folder / runs.LOG, "a", encoding="utf-8") as file:
-            file.write(f"{stamp} {line}\n")
+        if self.team.leads:
+            append_text(self.folder / runs.LOG, f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}\n")
 
     def cases(self, cases: Cases) -> dict[str, Any]:
         """Write the figures of every sample of the test part; what they come to, for config.json."""
         rows, names = cases.rows(), self.samples.names
         if not rows:
             return {}
-        write_text(self.folder / runs.TEST, case_text([names[each] for each in self.samples.parts.test], rows))
+        if self.team.leads:
+            write_text(self.folder / runs.TEST, case_text([names[each] for each in self.samples.parts.test], rows))
         return {"samples": summary(rows)}
 
     def write(
@@ -230,6 +277,8 @@ class _Book:
         **progress: int,
     ) -> None:
         """config.json as of now."""
+        if not self.team.leads:
+            return
         verdict = {"verdict": judgement.to_json()} if judgement is not None else {}
         verdict |= spread or {}
         write_json(self.folder / runs.CONFIG, self._config(status, results, progress, verdict))
@@ -268,7 +317,8 @@ class _Book:
                 "notes": list(samples.notes),
             },
             "project": _relative(self.project, self.folder),
-            "made_with": {"torch": torch.__version__, "device": self.device, "threads": torch.get_num_threads()},
+            "made_with": {"torch": torch.__version__, "device": self.device, "threads": torch.get_num_threads()}
+            | ({"processes": self.team.world} if self.team.world > 1 else {}),
         }
 
 

@@ -64,9 +64,14 @@ class CrossEntropy(Loss):
         if self.smoothing:
             words["label_smoothing"] = float(self.smoothing)
         scores = output if at == 1 else method(output, "movedim", at, 1)
-        if not facing.target and at != 1:
-            target = method(target, "movedim", at, 1)
-        return _reduced(self, "F.cross_entropy", scores, target, words)
+        return _reduced(self, "F.cross_entropy", scores, self._target(target, facing), words)
+
+    def _target(self, target: Expression, facing: Facing) -> Expression:
+        """With the classes along axis 1, where it is a number for each of them."""
+        return method(target, "movedim", facing.axis + 1, 1) if not facing.target and facing.axis else target
+
+    def amount(self, output: Expression, target: Expression, facing: Facing) -> Expression | None:
+        return amount_of(self._target(target, facing), class_weights(self.weights, facing), self.ignore)
 
 
 class BinaryCrossEntropy(Loss):
@@ -91,6 +96,11 @@ class BinaryCrossEntropy(Loss):
             return call("weighted_binary_cross_entropy", scores, like(target, facing), weights, **words)
         name = "F.binary_cross_entropy_with_logits" if facing.logits else "F.binary_cross_entropy"
         return _reduced(self, name, output, like(target, facing), {})
+
+    def amount(self, output: Expression, target: Expression, facing: Facing) -> Expression | None:
+        if self.weights is None:
+            return None
+        return call("weight_of", like(target, facing), class_weights(self.weights, facing))
 
 
 class KullbackLeibler(Loss):
@@ -178,8 +188,18 @@ def logits(output: Expression, facing: Facing) -> Expression:
     return output if facing.logits else method(output, "logit", 1e-7)
 
 
+def amount_of(target: Expression, weights: list[float], ignore: int | None) -> Expression | None:
+    """How many targets count, by the weights of their classes, as code; None where all count one."""
+    if not weights and ignore is None:
+        return None
+    words = ({"weights": weights} if weights else {}) | ({} if ignore is None else {"ignore": ignore})
+    return call("amount_of", target, **words)
+
+
 def class_weights(weights: Any, facing: Facing) -> list[float]:
     """The numbers as said, or those that give every class the same share; 0 for a class that never occurs."""
+    if weights is None:
+        return []
     if weights != BALANCED:
         return [float(each) for each in weights]
     counts, total = facing.counts, sum(facing.counts)

@@ -23,7 +23,7 @@ from specc.catalogue.axes import UNSAID
 from specc.catalogue.entry import Misfit
 from specc.catalogue.op import TensorType
 from specc.catalogue.setting import Facing, Loss
-from specc.catalogue.settings.losses import Weights, class_weights, logits, weights_fit
+from specc.catalogue.settings.losses import Weights, amount_of, class_weights, logits, weights_fit
 from specc.code.nodes import Expression, call, method
 from specc.sizes.dim import Size
 
@@ -58,6 +58,9 @@ class Classified(Loss):
             words["reduce"] = self.reduce
         return call(self.function if facing.each else f"binary_{self.function}", output, target, **words)
 
+    def amount(self, output: Expression, target: Expression, facing: Facing) -> Expression | None:
+        return amount_of(target, [], self.ignore)
+
 
 class Margin(Classified):
     """A loss of scores: one that is above 0 for yes, or one per class, of which the largest wins."""
@@ -73,6 +76,9 @@ class Margin(Classified):
 
     def fits(self, type: TensorType, compares: str, numbers: Size) -> Iterable[Misfit]:
         yield from weights_fit(self.weights, numbers if compares == "scores" else 2)
+
+    def amount(self, output: Expression, target: Expression, facing: Facing) -> Expression | None:
+        return amount_of(target, class_weights(self.weights, facing), self.ignore)
 
     def words(self, facing: Facing) -> dict[str, Any]:
         return {} if self.weights is None else {"weights": class_weights(self.weights, facing)}
@@ -206,3 +212,6 @@ class Dice(Shares):
         if facing.logits:
             output = method(output, "softmax", facing.axis + 1) if facing.each else method(output, "sigmoid")
         return self.called(output, target, facing, **words)
+
+    def amount(self, output: Expression, target: Expression, facing: Facing) -> Expression | None:
+        return None  # the mean is over samples and classes, whatever is ignored
