@@ -234,7 +234,7 @@ def test_a_damaged_or_missing_checkpoint_is_a_clear_error(tmp_path: Path):
     run = go(tmp_path, BASIC, stop=lambda: True)
     (run.folder / "last" / "optimizer.safetensors").write_bytes(b"no")
     (run.folder / "last" / "weights.safetensors").write_bytes(b"no")
-    with pytest.raises(TrainProblem, match="weights.safetensors is not as it was written"):
+    with pytest.raises(TrainProblem, match=r"weights\.safetensors is not as it was written"):
         train(None, resume=run.folder, device="cpu")
     with pytest.raises(TrainProblem, match="is no run folder"):
         Run.load(tmp_path)

@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except Failure as failure:
-        _say(failure)
+        say(failure)
         return failure.code
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
@@ -94,7 +94,8 @@ def usage() -> str:
     return "\n".join([*lines, "", "specc COMMAND --help says more about one."])
 
 
-def _say(failure: Failure) -> None:
+def say(failure: Failure) -> None:
+    """The message and the help to stderr."""
     if failure.message:
         head = f"error[{failure.slug}]" if failure.slug else "error"
         print(f"{head}: {failure.message}", file=sys.stderr)

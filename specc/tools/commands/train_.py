@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from argparse import ArgumentParser, BooleanOptionalAction, Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from specc.compiler import Compilation
 from specc.data.project import project_folder
 from specc.tools import common
-from specc.tools.cli import Failure
+from specc.tools.cli import Failure, say
 
 if TYPE_CHECKING:
     from specc.model.program import Sweep
@@ -50,6 +53,9 @@ def arguments(parser: ArgumentParser) -> None:
         dest="tensorboard",
         help="no logs for TensorBoard, though it is installed",
     )
+    parser.add_argument(
+        "--shard", action="store_true", help="with torchrun: a part of the network in each process, not a copy"
+    )
     common.workers_option(parser)
     common.python_option(parser)
     common.spec_options(parser)
@@ -58,8 +64,26 @@ def arguments(parser: ArgumentParser) -> None:
 def run(args: Namespace) -> int:
     from specc.data.function import python_allowed
 
-    with python_allowed(args.allow_python):
-        return _allowed(args)
+    with python_allowed(args.allow_python), _one_voice():
+        try:
+            return _allowed(args)
+        except Failure as failure:
+            raise failure if _speaks() else Failure(failure.code) from None
+
+
+def _speaks() -> bool:
+    """Whether this is the one of torchrun's processes that says what all would say."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+@contextmanager
+def _one_voice() -> Iterator[None]:
+    """Keep the other processes quiet."""
+    if _speaks():
+        yield
+        return
+    with open(os.devnull, "w", encoding="utf-8") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
+        yield
 
 
 def _allowed(args: Namespace) -> int:
@@ -81,6 +105,9 @@ def _allowed(args: Namespace) -> int:
         args.settings.append(f"sweep={', '.join(map(_values, args.sweep))}")
     compilation, project = common.compiled(args.file, args), project_folder(args.file)
     if args.folds or _sweep(compilation, args) is not None:
+        if os.environ.get("WORLD_SIZE", "1") != "1":
+            help = "`--jobs N` trains several at a time; begin it without torchrun"
+            raise Failure(2, "a sweep or folds are trained by one process each", help)
         return _many(args, compilation, project)
     if args.jobs > 1:
         raise Failure(2, "--jobs goes with --sweep and --folds", "one training has nothing beside it")
@@ -154,18 +181,33 @@ def _run(args: Namespace, compilation: Compilation | None, project: Path) -> Run
     from specc.train.interrupt import interruptible
     from specc.train.problem import TrainProblem
     from specc.train.speed import Wishes
+    from specc.train.team import team
     from specc.train.training import train
 
-    with Shown() as shown, interruptible() as stop:
+    try:
+        crew = team(args.device, args.shard)
+    except TrainProblem as problem:
+        raise common.refused(problem) from None
+    with Shown() as shown, interruptible(several=crew.world > 1) as stop:
         try:
             return train(
                 compilation, out_root=args.out, project=project, resume=args.resume, phase=args.phase, device=args.device,
                 report=shown.report, stop=stop, wishes=Wishes(*_speed(args)),
-                workers=args.workers, tensorboard=args.tensorboard,
+                workers=args.workers, tensorboard=args.tensorboard, team=crew,
             )  # fmt: skip
         except (TrainProblem, FileProblem, DataProblem) as problem:
             shown.close()
-            raise common.refused(problem) from None
+            failure = common.refused(problem)
+            if not crew.first_to_fail():
+                failure = Failure(failure.code)
+            elif not crew.leads and sys.__stderr__ is not None:
+                with redirect_stderr(sys.__stderr__):
+                    say(failure)
+            raise failure from None
+        except RuntimeError:
+            if crew.first_to_fail():
+                raise
+            raise Failure(1) from None  # words to a process that has ended
 
 
 def _ended(run: Run) -> int:
