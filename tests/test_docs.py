@@ -251,9 +251,18 @@ def _tuned(folder: Path) -> None:
     save_file({key: torch.randn(shape) for key, shape in shapes.items()}, folder / "runs/Digits/1/best.safetensors")
 
 
+def _sizes(folder: Path) -> None:
+    for at, name in enumerate(("daisy", "rose", "tulip")):
+        (folder / "flowers" / name).mkdir(parents=True)
+        for count in range(12):
+            shade = np.full((20 + count, 40 - at), 80 * at, dtype=np.uint8)
+            Image.fromarray(shade).save(folder / "flowers" / name / f"{count}.png")
+
+
 EXAMPLES = {
     "digits": _digits, "autoencoder": _digits, "balanced": _digits, "spots": _digits, "tuned": _tuned,
-    "houses": _houses, "flowers": _flowers, "signals": _signals, "cifar": _cifar, "lesions": _lesions, "sweep": _digits,
+    "houses": _houses, "flowers": _flowers, "signals": _signals, "cifar": _cifar, "lesions": _lesions, "valid": _sizes,
+    "sweep": _digits,
 }  # fmt: skip
 
 
