@@ -117,7 +117,7 @@ KNOWN = {
     "adaptive_avgpool", "adaptive_maxpool", "attend", "attention", "avgpool", "batchnorm", "conv", "crop", "eye", "fold", "gather",
     "groupnorm", "gru", "instancenorm", "layernorm", "local_conv", "lstm", "maxpool", "noise", "pad", "pixel_unshuffle", "rnn", "roll",
     "reshape", "sort", "tile", "unit", "unpool", "upconv", "var", "rmsnorm", "arange", "constant", "ones", "zeros", "size", "unsqueeze",
-    "floor_divide", "remainder", "interpolate",
+    "floor_divide", "remainder",
 }  # fmt: skip
 CASES = [(name, case) for name in registry.names() for case in registry.op(name).cases if isinstance(case, Case)]  # type: ignore[union-attr]
 

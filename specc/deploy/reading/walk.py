@@ -100,7 +100,10 @@ class Walk:
             reader = self.readers.get(node.kind)
             if reader is None:
                 raise NoCounterpart("there is no such layer")
-            reader(Reading(self, node))
+            try:
+                reader(Reading(self, node))
+            except (TypeError, ValueError) as error:  # a size that is not known, where a number is needed
+                raise NoCounterpart(f"it needs a size that is not known ({error})") from None
 
     def _evaluate(self, node: Node, values: list[Array | None]) -> None:
         name = ""

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from specc.catalogue.entry import BadArguments, Misfit
 from specc.catalogue.op import Op
 from specc.catalogue.ops import adaptive, conv, groupnorm, layernorm, normalize, pooling, shuffle, upconv
 from specc.catalogue.ops.padding import Pad
@@ -93,15 +94,17 @@ def _weights(n: Reading, weight: Any) -> dict[str, Any]:
 
 
 def _fitting(kind: type[Op], found: dict[str, Any], n: Reading, x: View, fit: str = "down") -> dict[str, Any]:
-    """The arguments, with `fit=` where the last window leaves out input, which every other program does in silence."""
+    """The arguments, with `fit=` where the last window is not as a spec would have it: other programs say nothing."""
     given = without_defaults(kind, found)
-    op = kind.make(given)
-    try:
-        rules = [rule.predicate for rule in op.rules(x.type)]
-        fits = all(each is True for each in rules) if fit == "up" else False not in rules
-    except Exception:  # said when the step is added
+    if "fit" not in kind.fields:
         return given
-    return given if fits or "fit" not in kind.fields else {**given, "fit": fit}
+    try:
+        plain, other = kind.make(given), kind.make({**given, "fit": fit})
+        fits = all(rule.predicate is not False for rule in plain.rules(x.type))
+        same = plain.gives(x.type) == other.gives(x.type)
+    except (Misfit, BadArguments):  # said when the step is added
+        return given
+    return given if fits and same else {**given, "fit": fit}
 
 
 def transposed(n: Reading) -> None:
