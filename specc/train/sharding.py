@@ -31,7 +31,9 @@ def sharded(code: Code, device: torch.device, world: int) -> Code:
     mesh = init_device_mesh(device.type, (world,))
     for block in blocks(code.module):
         fully_shard(block, mesh=mesh)
-    fully_shard(code.module, mesh=mesh)
+    fully_shard(
+        code.module, mesh=mesh, reshard_after_forward=True
+    )  # else it keeps weights that others were put in place of
     register_fsdp_forward_method(code.module, "logits")
     for each in code.module.modules():
         if isinstance(each, FSDPModule):

@@ -190,6 +190,7 @@ def _close(book: _Book, code: programs.Code, samples: Samples, loop: Loop, reaso
     best = loop.state.best_epoch
     shown, judgement, spread = None, None, None
     if not interrupted:
+        team.told()  # the leading one has written them
         if team.leads or team.sharded:
             load_best(book.folder / runs.BEST, code.module, best)
         team.equal(code.module)
