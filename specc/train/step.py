@@ -37,6 +37,8 @@ class Stepper:
         self.code, self.passing, self.team = code, passing, team
         self.device = next(iter(code.weights.values())).device
         self.optimizer: torch.optim.Optimizer = code.functions.optimizer(code.weights)
+        for group in self.optimizer.param_groups if team.sharded and "fused" in self.optimizer.defaults else ():
+            group["fused"], group["foreach"] = False, True  # not every fused step knows weights in pieces
         self.scaler = torch.amp.GradScaler(self.device.type) if code.speed.scales else None
         self.losses: list[tuple[Tensor, int]] = []
         self.rate = 0.0
