@@ -60,9 +60,8 @@ def test_what_is_wrong_with_a_parquet_file_is_said(tmp_path: Path, monkeypatch: 
     frame.with_columns(
         area=polars.when(polars.col("area") > frame["area"][7] - 1e-9).then(None).otherwise(1.0)
     ).write_parquet(path)
-    with pytest.raises(DataProblem, match="column area: a value is missing") as caught:
+    with pytest.raises(DataProblem, match=r"37 of 60 rows miss a value: row 4 \(area\), .* and 32 more"):
         Table(path, "price").describe()
-    assert ", row " in str(caught.value)
     frame.with_columns(when=polars.date(2020, 1, 1)).write_parquet(path)
     with pytest.raises(DataProblem, match="column when is of the type Date"):
         Table(path, "price").describe()

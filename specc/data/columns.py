@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from specc.data.shares import PARTS
+from specc.data.shares import PARTS, SKIPPED
 from specc.data.sources import DataProblem, MissingData
 
 SAMPLES = "samples.csv"
@@ -62,7 +62,7 @@ def assigned(path: Path, names: Sequence[str]) -> tuple[list[str], bool]:
         if found[at]:
             raise DataProblem(f"the sample {row['sample']} stands here twice", "remove one line", path, line)
         value = row[kind]
-        if kind == "part" and value not in PARTS:
+        if kind == "part" and value not in (*PARTS, SKIPPED):
             raise DataProblem(f"there is no part {value!r}", f"the parts are {', '.join(PARTS)}", path, line)
         if kind == "fold" and not (value.isascii() and value.isdigit() and int(value) >= 1):
             raise DataProblem(f"the fold is {value!r}", "folds are numbered from 1", path, line)

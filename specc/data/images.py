@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from specc.data.columns import SAMPLES, listed
-from specc.data.pictures import SUFFIXES, decode, decode_mask, look, mask_values
-from specc.data.sources import DataFacts, DataProblem, Dataset, MissingData, Shape
+from specc.data.pictures import SUFFIXES, Look, decode, decode_mask, look, mask_values
+from specc.data.skipped import Bad, Skipped, left_out, unusable
+from specc.data.sources import BrokenFile, DataFacts, DataProblem, Dataset, MissingData, Shape
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 _LOOKED_AT = 32  # pictures whose headers (and masks whose pixels) are read to describe a folder
 _IGNORED_NAMES = frozenset({"thumbs.db", "desktop.ini", SAMPLES})
+Listing = list[tuple[Path, Path | int]]  # a picture and its mask or its class
 _IGNORE = 255  # a mask pixel that counts for no class
 
 
@@ -28,7 +30,8 @@ class Images:
     is the picture of the same name there, and the target is its number per pixel; a mask of 0 and 255 alone is one of
     two classes, in any other 255 is kept (`ignore=255`). `size` is (height, width), to which pictures are brought;
     without it, pictures must be alike, or the size is unknown (None). `channels` is 1 for grey and 3 for colour;
-    without it the pictures decide. `spacing` is how far the pixels of the files lie apart, down and across.
+    without it the pictures decide. `spacing` is how far the pixels of the files lie apart, down and across. Files that
+    cannot be read stop the load, or are left out if `broken` is "skip".
 
     Example:
         Images(Path("flowers"), size=(224, 224), channels=3)
@@ -39,31 +42,49 @@ class Images:
     masks: Path | None = None
     channels: int | None = None
     spacing: tuple[float, float] | None = None
+    broken: Bad = "stop"
 
     def describe(self) -> DataFacts:
-        listing = self._listing()
-        return self._facts(listing)
+        return self._facts(self._listing(), self.broken)
 
     def load(self) -> Dataset:
+        """Reads every file once, so that what is broken is found before training starts."""
         listing = self._listing()
-        facts = self._facts(listing)
+        facts = self._facts(listing, "skip")  # all of them are read below
         binary = self.masks is not None and facts.class_names == ("0", "255")
         paths, targets = tuple(path for path, _ in listing), tuple(which for _, which in listing)
-        return ImageDataset(facts, paths, targets, self.size, binary, self.spacing)
+        found = ImageDataset(facts, paths, targets, self.size, binary, self.spacing, Skipped())
+        problems = unusable(len(found), found.sample)
+        return replace(found, skipped=left_out(problems, self._names(listing), self.broken))
 
     def sample_names(self) -> list[str]:
         """Paths from the folder on, `rose/3.png`."""
-        return [path.relative_to(self.folder).as_posix() for path, _ in self._listing()]
+        return self._names(self._listing())
 
     def column(self, name: str) -> list[str]:
         """A column of samples.csv in the folder, for grouping pictures (`split group=patient`)."""
         return listed(self.folder, self.sample_names(), name)
 
-    def _facts(self, listing: list[tuple[Path, Path | int]]) -> DataFacts:
-        """What the headers of some pictures, spread evenly over the listing, tell of all."""
-        step = max(1, len(listing) // _LOOKED_AT)
-        some = listing[::step][:_LOOKED_AT]
-        looks = [look(path) for path, _ in some]
+    def _names(self, listing: Listing) -> list[str]:
+        return [path.relative_to(self.folder).as_posix() for path, _ in listing]
+
+    def _looked_at(self, listing: Listing, bad: Bad) -> tuple[list[Look], list[set[int]]]:
+        """The headers of some pictures, spread evenly over the listing, and the numbers in their masks."""
+        looks, masks, problems = [], [], dict[int, DataProblem]()
+        for at, (path, mask) in enumerate(listing):
+            try:
+                found = look(path)
+                masks += [mask_values(mask)] if isinstance(mask, Path) else []
+                looks.append(found)
+            except BrokenFile as problem:
+                problems[at] = problem
+        left_out(problems, self._names(listing), bad)
+        return looks, masks
+
+    def _facts(self, listing: Listing, bad: Bad) -> DataFacts:
+        """What the headers of some pictures tell of all; those that cannot be read are raised, or passed over."""
+        some = listing[:: max(1, len(listing) // _LOOKED_AT)][:_LOOKED_AT]
+        looks, masks = self._looked_at(some, bad)
         sizes = {(each.height, each.width) for each in looks}
         known = self.size or (sizes.pop() if len(sizes) == 1 else (None, None))
         channels = self.channels or (1 if all(each.grey for each in looks) else 3)
@@ -71,7 +92,7 @@ class Images:
         if self.masks is None:
             names: tuple[str, ...] = tuple(each.name for each in _folders(self.folder))
         else:
-            names = _mask_classes([mask for _, mask in some if isinstance(mask, Path)], len(some) == len(listing))
+            names = _mask_classes(set[int]().union(*masks), len(some) == len(listing))
         return DataFacts(
             input_shapes={"image": image},
             dtypes={"image": "float32"},
@@ -82,7 +103,7 @@ class Images:
             count=len(listing),
         )
 
-    def _listing(self) -> list[tuple[Path, Path | int]]:
+    def _listing(self) -> Listing:
         """Every picture with its class or its mask, in the order of the names."""
         if self.masks is not None:
             return _paired(_pictures(self.folder), _pictures(self.masks), self.masks)
@@ -109,6 +130,7 @@ class ImageDataset:
     size: tuple[int, int] | None
     binary: bool
     apart: tuple[float, float] | None
+    skipped: Skipped
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -162,7 +184,8 @@ class ImageDataset:
     def encoding(self) -> dict[str, Any] | None:
         """Channels and size, as `pictures.decode` takes them, and the bits that each number of a picture has."""
         size = list(self.size) if self.size else None
-        some = self.paths[:: max(1, len(self.paths) // _LOOKED_AT)][:_LOOKED_AT]
+        there = [path for at, path in enumerate(self.paths) if at not in self.skipped.names]
+        some = there[:: max(1, len(there) // _LOOKED_AT)][:_LOOKED_AT]
         bits = 16 if any(look(path).deep for path in some) else 8
         return {"channels": self.facts.input_shapes["image"][0], "size": size, "bits": bits}
 
@@ -186,9 +209,8 @@ class ImageDataset:
         return mask.astype("int64")
 
 
-def _mask_classes(masks: list[Path], all_of_them: bool) -> tuple[str, ...]:
+def _mask_classes(values: set[int], all_of_them: bool) -> tuple[str, ...]:
     """Names of the classes in the masks; none where not all masks were looked at and so not all may be known."""
-    values = set[int]().union(*(mask_values(each) for each in masks))
     if values <= {0, _IGNORE} and _IGNORE in values:
         return ("0", "255")
     if not all_of_them:
@@ -196,7 +218,7 @@ def _mask_classes(masks: list[Path], all_of_them: bool) -> tuple[str, ...]:
     return tuple(str(each) for each in range(max(values - {_IGNORE}, default=0) + 1))
 
 
-def _paired(pictures: list[Path], masks: list[Path], folder: Path) -> list[tuple[Path, Path | int]]:
+def _paired(pictures: list[Path], masks: list[Path], folder: Path) -> Listing:
     by_name = {each.stem: each for each in masks}
     named = {each.stem for each in pictures}
     for what, each in (("pictures", pictures), ("masks", masks)):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from specc.data.parting import check_split
-from specc.data.sources import DataProblem, MissingData, Source
+from specc.data.sources import BrokenFile, DataProblem, MissingData, Source
 from specc.model.check import check_program
 from specc.model.graph import Model
 from specc.model.program import Chosen, Program
@@ -27,10 +27,11 @@ def source(chosen: Chosen, folder: Path) -> Source:
     return found
 
 
-def check_data(model: Model, program: Program, folder: Path) -> Iterator[Diagnostic]:
+def check_data(model: Model, program: Program, folder: Path, whole: bool = False) -> Iterator[Diagnostic]:
     """The network and its training against the data, from headers alone; a file that is not there is a note.
 
-    Says what `check_program` says with the facts and does not say without them.
+    Says what `check_program` says with the facts and does not say without them. With `whole`, all files are read where a
+    header cannot be, so that all that are broken are named.
     """
     given = source(program.source, folder)
     try:
@@ -39,8 +40,18 @@ def check_data(model: Model, program: Program, folder: Path) -> Iterator[Diagnos
         yield Diagnostic("missing-data", program.source.span, str(problem), problem.help, severity="note")
         return
     except DataProblem as problem:
-        yield Diagnostic("bad-data", program.source.span, str(problem), problem.help)
+        found = _of_all(given, problem) if whole and isinstance(problem, BrokenFile) else problem
+        yield Diagnostic("bad-data", program.source.span, str(found), found.help)
         return
     yield from check_split(program, given, facts, folder)
     known = {each.order for each in check_program(model, program)}
     yield from (each for each in check_program(model, program, facts) if each.order not in known)
+
+
+def _of_all(given: Source, problem: DataProblem) -> DataProblem:
+    """What is wrong with all samples, of some of which headers told the problem."""
+    try:
+        given.load()
+    except DataProblem as found:
+        return found
+    return problem

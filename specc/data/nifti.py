@@ -17,7 +17,7 @@ from itertools import permutations
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
-from specc.data.sources import DataProblem, MissingData
+from specc.data.sources import BrokenFile, DataProblem, MissingData
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -90,7 +90,7 @@ class Volume:
                 more = file.read(min(2**24, count * dtype.itemsize - len(content)))
                 if not more:
                     message = f"it is cut short: {len(content):,} bytes of the {count * dtype.itemsize:,} of its voxels"
-                    raise DataProblem(message, "copy the file again", self.path)
+                    raise BrokenFile(message, "copy the file again", self.path)
                 content += more
             if self.path.suffix == ".gz":
                 while file.read(2**24):  # to the end, where the checksum is
@@ -116,7 +116,7 @@ def head(path: Path) -> bytes:
     with _opened(path) as file:
         data = file.read(_LENGTH)
     if len(data) < _LENGTH:
-        raise DataProblem(f"it is {len(data)} bytes long, shorter than a header", "copy the file again", path)
+        raise BrokenFile(f"it is {len(data)} bytes long, shorter than a header", "copy the file again", path)
     return data
 
 
@@ -127,14 +127,14 @@ def header(path: Path) -> Volume:
     if not end:
         newer = any(struct.unpack_from(f"{each}i", data)[0] == 540 for each in "<>")
         what = "this is NIfTI-2, which is not yet read" if newer else "this is no NIfTI file"
-        raise DataProblem(what, "save it as NIfTI-1", path)
+        raise (DataProblem if newer else BrokenFile)(what, "save it as NIfTI-1", path)
     if data[344:348] != b"n+1\0":
         pair = data[344:348] == b"ni1\0"
         what = "its voxels are in another file (.img)" if pair else "this is no NIfTI-1 file"
         raise DataProblem(what, "save it as one .nii file", path)
     rank, *dims = struct.unpack_from(f"{end}8h", data, 40)
     if not 1 <= rank <= 7 or any(each < 1 for each in dims[:rank]):
-        raise DataProblem(f"its sizes are {dims[: max(0, min(rank, 7))]}", "save the file again", path)
+        raise BrokenFile(f"its sizes are {dims[: max(0, min(rank, 7))]}", "save the file again", path)
     if math.prod(dims[3:rank]) != 1:
         raise DataProblem(
             f"it has {rank} axes, of sizes {dims[:rank]}", "save each volume in a file of its own: channels=[…]", path
@@ -146,11 +146,11 @@ def header(path: Path) -> Volume:
         raise DataProblem(f"its voxels are {what}", "save it as float32 or as whole numbers", path)
     offset, slope, intercept = struct.unpack_from(f"{end}3f", data, 108)
     if not (math.isfinite(offset) and offset >= _LENGTH) or math.prod(stored) > _MOST:
-        raise DataProblem(f"its voxels start at {offset:g} and are {math.prod(stored):,}", "save the file again", path)
+        raise BrokenFile(f"its voxels start at {offset:g} and are {math.prod(stored):,}", "save the file again", path)
     kind = end + _TYPES[code]
     wanted = int(offset) + math.prod(stored) * int(kind[2])
     if path.suffix != ".gz" and path.stat().st_size < wanted:
-        raise DataProblem(f"it is cut short: {path.stat().st_size:,} bytes of {wanted:,}", "copy the file again", path)
+        raise BrokenFile(f"it is cut short: {path.stat().st_size:,} bytes of {wanted:,}", "copy the file again", path)
     scaled = math.isfinite(slope) and slope != 0 and math.isfinite(intercept)
     affine = _affine(data, end, path)
     order, flipped = _turned(affine)
@@ -222,6 +222,6 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
     except FileNotFoundError:
         raise MissingData("there is no such file", "check the path", path) from None
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise DataProblem(f"it is damaged or cut short: {error}", "copy the file again", path) from error
+        raise BrokenFile(f"it is damaged or cut short: {error}", "copy the file again", path) from error
     except OSError as error:
-        raise DataProblem(f"it cannot be read: {error.strerror or error}", "check its permissions", path) from error
+        raise BrokenFile(f"it cannot be read: {error.strerror or error}", "check its permissions", path) from error

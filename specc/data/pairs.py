@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from specc.data.skipped import Skipped, skipped
 from specc.data.sources import DataFacts, DataProblem, Dataset, Source
 
 if TYPE_CHECKING:
@@ -41,7 +42,10 @@ class Pairs:
         first, second, same = _paired(labels)
         if not len(same):
             raise DataProblem("no two samples make a pair", "give more samples")
-        return PairDataset(replace(facts, count=len(same)), dataset, first, second, same)
+        left = skipped(dataset)
+        torn = [at for at, both in enumerate(zip(first, second, strict=True)) if not left.names.keys().isdisjoint(both)]
+        without = Skipped({at: str(at) for at in torn}, f"of one sample of theirs {left.why}")
+        return PairDataset(replace(facts, count=len(same)), dataset, first, second, same, without)
 
     def _source(self) -> Source:
         module, _, name = self.runs.partition(":")
@@ -79,6 +83,7 @@ class PairDataset:
     first: Array
     second: Array
     same: Array
+    skipped: Skipped
 
     def __len__(self) -> int:
         return len(self.same)

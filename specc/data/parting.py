@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from specc.data.columns import assigned, column, rows, sample_names
-from specc.data.shares import DEFAULT, PARTS, fractions, part_sizes
+from specc.data.shares import DEFAULT, PARTS, SKIPPED, fractions, part_sizes
+from specc.data.skipped import kept
 from specc.data.sources import DataFacts, DataProblem, Dataset, MissingData, Source
 from specc.model.program import Program
 from specc.text.diagnostics import Diagnostic
@@ -18,20 +19,35 @@ if TYPE_CHECKING:
 
 
 def parted(program: Program, source: Source, dataset: Dataset, folder: Path) -> Split:
-    """Deal the samples into training, validation and test; raises DataProblem."""
+    """Deal the samples that are not left out into training, validation and test; raises DataProblem."""
+    from specc.data.splits import Split
+
+    there = kept(dataset)
+    group, stratify = _rules(program)
+    values = column(source, group) if group else ()
+    groups = [values[int(at)] for at in there] if group else None
+    labels = dataset.labels() if stratify else None
+    labels = None if labels is None else labels[there]
+    if program.folds is not None and "n" not in program.folds.entry.fields:
+        names = sample_names(source, len(dataset))
+        found, folds = _chosen(program, folder, names)
+        said = [(names[int(at)], found[int(at)]) for at in there]
+        dealt = _from_file(program, said, folds, folder, labels, groups)
+    else:
+        dealt = _dealt(program, len(there), dataset.facts.test, labels, groups)
+    return Split(there[dealt.train], there[dealt.validation], there[dealt.test])
+
+
+def _dealt(program: Program, count: int, official: int, labels: Indices | None, groups: list[object] | None) -> Split:
+    """The parts by chance, for samples that are numbered from 0 on without those that are left out."""
     import numpy as np
 
     from specc.data import splits
 
-    count, official, seed = len(dataset), dataset.facts.test, program.seed
-    group, stratify = _rules(program)
-    groups = list(column(source, group)) if group else None
-    labels = dataset.labels() if stratify else None
+    seed = program.seed
     if program.folds is not None:
         assert program.split is not None
         at: int = program.split.entry.fold
-        if "n" not in program.folds.entry.fields:
-            return _from_file(program, source, count, folder, labels, groups)
         number: int = program.folds.entry.n
         found = splits.folds(count, number, seed, labels=labels, groups=groups, validation=_held(program))
         return found[at - 1]
@@ -45,13 +61,12 @@ def parted(program: Program, source: Source, dataset: Dataset, folder: Path) -> 
     return splits.Split(made.train, made.validation, np.arange(rest, count, dtype=np.int64)) if official else made
 
 
-def table(source: Source, parts: Split) -> str:
-    """The parts as a file that `split` takes: the name of every sample and its part."""
+def table(source: Source, parts: Split, count: int) -> str:
+    """The parts as a file that `split` takes: the name of each of `count` samples and its part, or that it is left out."""
     import csv
     import io
 
-    count = sum(len(getattr(parts, part)) for part in PARTS)
-    where = [""] * count
+    where = [SKIPPED] * count
     for part in PARTS:
         for at in getattr(parts, part):
             where[int(at)] = part
@@ -88,7 +103,7 @@ def check_split(program: Program, source: Source, facts: DataFacts, folder: Path
     try:
         if program.folds is None:
             shares = fractions(*program.parts) if not facts.test else fractions(*program.parts[:2], 0.0)
-            part_sizes(facts.count - facts.test, shares)
+            part_sizes(facts.count - facts.test - facts.skipped, shares)
         elif "file" in program.folds.entry.fields:
             _chosen(program, folder, sample_names(source, facts.count))
     except DataProblem as problem:
@@ -137,16 +152,21 @@ def _chosen(program: Program, folder: Path, names: Sequence[str]) -> tuple[list[
 
 
 def _from_file(
-    program: Program, source: Source, count: int, folder: Path, labels: Indices | None, groups: list[object] | None
+    program: Program,
+    said: Sequence[tuple[str, str]],
+    folds: bool,
+    folder: Path,
+    labels: Indices | None,
+    groups: list[object] | None,
 ) -> Split:
+    """The parts as a file gives them: the name of every sample and its part or fold."""
     import numpy as np
 
     from specc.data import splits
 
     assert program.split is not None
     assert program.folds is not None
-    names = sample_names(source, count)
-    found, folds = _chosen(program, folder, names)
+    names, found = [each for each, _ in said], [each for _, each in said]
     if groups is not None:
         first: dict[object, int] = {}
         for at, group in enumerate(groups):
@@ -160,4 +180,4 @@ def _from_file(
         return splits.Split(*(np.flatnonzero(np.array([each == part for each in found])) for part in PARTS))
     at = program.split.entry.fold
     test = np.flatnonzero(np.array([int(each) == at for each in found]))
-    return splits.fold(count, test, labels, groups, _held(program), at, program.seed)
+    return splits.fold(len(found), test, labels, groups, _held(program), at, program.seed)

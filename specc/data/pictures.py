@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from specc.data.sources import DataProblem, MissingData
+from specc.data.sources import BrokenFile, DataProblem, MissingData
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -88,23 +88,23 @@ def opened(path: Path) -> Iterator[Image.Image]:
         from PIL import Image, UnidentifiedImageError
     except ImportError:
         raise DataProblem("reading pictures needs Pillow", "pip install pillow", path) from None
+    # Once for the process: putting filters back is not safe where several threads read.
+    warnings.simplefilter("ignore", Image.DecompressionBombWarning)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path, formats=("PNG", "JPEG", "BMP", "GIF")) as picture:
-                if picture.width * picture.height > _MOST_PIXELS:
-                    raise DataProblem(
-                        f"the picture claims {picture.width} x {picture.height} pixels", "make it smaller", path
-                    )
-                if getattr(picture, "n_frames", 1) > 1:
-                    raise DataProblem("the picture is animated", "save each frame as a picture of its own", path)
-                yield picture
+        with Image.open(path, formats=("PNG", "JPEG", "BMP", "GIF")) as picture:
+            if picture.width * picture.height > _MOST_PIXELS:
+                raise DataProblem(
+                    f"the picture claims {picture.width} x {picture.height} pixels", "make it smaller", path
+                )
+            if getattr(picture, "n_frames", 1) > 1:
+                raise DataProblem("the picture is animated", "save each frame as a picture of its own", path)
+            yield picture
     except FileNotFoundError:
         raise MissingData("there is no such file", "check the path", path) from None
     except UnidentifiedImageError:
-        raise DataProblem("this is not a png, jpg, bmp or gif picture", "replace or remove the file", path) from None
+        raise BrokenFile("this is not a png, jpg, bmp or gif picture", "replace or remove the file", path) from None
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
-        raise DataProblem(f"the picture cannot be read: {error}", "replace or remove the file", path) from error
+        raise BrokenFile(f"the picture cannot be read: {error}", "replace or remove the file", path) from error
 
 
 def _opaque(path: Path, picture: Image.Image) -> Image.Image:

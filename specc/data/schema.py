@@ -120,9 +120,9 @@ class Tally:
     first_word: tuple[int, str] = (0, "")
     values: set[str] = field(default_factory=set)
 
-    def add(self, text: str, file: Path, line: int) -> None:
+    def add(self, text: str, line: int) -> None:
+        """Count a value that is not missing."""
         text = text.strip()
-        refuse_missing(text, self.name, file, line)
         value = parsed(text)
         if value is None:
             self.words += 1
@@ -199,11 +199,16 @@ def parsed(text: str) -> float | None:
     return value if math.isfinite(value) and abs(value) <= 3.4e38 else None
 
 
+def is_missing(text: str) -> bool:
+    """Whether a cell is empty, or says that there is no value."""
+    return text.strip().lower() in _MISSING
+
+
 def refuse_missing(text: str, column: str, file: Path | None, line: int | None) -> None:
-    if text.lower() in _MISSING:
+    if is_missing(text):
         raise DataProblem(
             f"column {column}: a value is missing" + (f" ({text})" if text else ""),
-            "fill it in, remove the row, or leave the column out: inputs=[…]",
+            "fill it in, remove the row or leave it out: missing=skip, or leave the column out: inputs=[…]",
             file,
             line,
         )

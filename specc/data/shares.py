@@ -8,6 +8,7 @@ from fractions import Fraction
 from specc.data.sources import DataProblem
 
 PARTS = ("train", "validation", "test")
+SKIPPED = "skipped"  # the part of samples that are in none
 DEFAULT = (0.8, 0.1, 0.1)
 
 

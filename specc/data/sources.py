@@ -42,6 +42,10 @@ class MissingData(DataProblem):
     """The file or folder is not there: a note when checking, an error when training."""
 
 
+class BrokenFile(DataProblem):
+    """A file that cannot be read: cut short, damaged, or not what its name says."""
+
+
 @dataclass(frozen=True, slots=True)
 class DataFacts:
     """What is known of a source before it is loaded. Shapes are of one sample, without the batch.
@@ -49,7 +53,7 @@ class DataFacts:
     `target` is "class" (one class number a sample), "classes" (a class number per position: a mask or a sequence),
     "real" (a vector of numbers) or "image" (numbers with two axes or more). None stands for what headers do not tell.
     `names` are the columns of a table after its categories are spread out. `test` samples at the end are the official
-    test part; 0 where there is none.
+    test part; 0 where there is none. `skipped` of the `count` are known to be left out.
     """
 
     input_shapes: Mapping[str, Shape]
@@ -61,6 +65,7 @@ class DataFacts:
     count: int
     names: tuple[str, ...] = field(default=())
     test: int = 0
+    skipped: int = 0
 
 
 class Source(Protocol):

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from specc.data import parquet
-from specc.data.schema import Schema, tallied
+from specc.data.schema import Schema, is_missing, refuse_missing, tallied
+from specc.data.skipped import Bad, Skipped, few
 from specc.data.sources import DataFacts, DataProblem, Dataset, MissingData
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ class Table:
     `inputs` are the columns that go in, by default all but the target, in the file's order. A column of words becomes
     one input per word. The categories of the whole file fix the width; those that only other samples than the training
     ones have are given as zeros (`Dataset.fitted`). `read_as` says whether the target is a class or a real number;
-    without it, words and at most 20 different whole numbers are classes.
+    without it, words and at most 20 different whole numbers are classes. Rows that miss a value of these columns are
+    refused, or left out if `missing` is "skip".
 
     Example:
         Table(Path("wine.csv"), target="quality").describe().input_shapes  ->  {"features": (11,)}
@@ -37,22 +39,24 @@ class Table:
     target: str
     inputs: tuple[str, ...] | None = None
     read_as: Literal["class", "real"] | None = None
+    missing: Bad = "stop"
 
     def describe(self) -> DataFacts:
-        schema, count = self._scan()
-        return _facts(schema, count)
+        return _facts(*self._scan())
 
     def load(self) -> Dataset:
         import numpy as np
 
-        schema, count = self._scan()
-        vectors = np.empty((count, len(schema.names)), dtype=np.float32)
-        targets = np.empty(count, dtype=np.float64)
+        schema, count, skipped = self._scan()
+        vectors = np.zeros((count, len(schema.names)), dtype=np.float32)
+        targets = np.zeros(count, dtype=np.float64)
         for at, (line, row) in enumerate(_rows(self.path)):
+            if at in skipped.names:
+                continue
             vectors[at] = schema.encode(row, self.path, line)
             targets[at] = schema.encode_target(row[self.target], self.path, line)
         target = targets.astype(np.int64) if schema.class_names else targets.astype(np.float32)[:, None]
-        return TableDataset(_facts(schema, count), vectors, target, schema)
+        return TableDataset(_facts(schema, count, skipped), vectors, target, schema, skipped)
 
     def column(self, name: str) -> list[str]:
         """The text of a column, for grouping samples (`kfold(5, group=patient)`)."""
@@ -63,9 +67,10 @@ class Table:
         """Raise DataProblem where there is no such column."""
         self._known(next(iter(_rows(self.path)))[1], [name])
 
-    def _scan(self) -> tuple[Schema, int]:
-        """One pass: what every column is, and the number of rows."""
+    def _scan(self) -> tuple[Schema, int, Skipped]:
+        """One pass: what every column is, the number of rows, and those that are left out."""
         count, columns = 0, tallied(())
+        holes: dict[int, tuple[int, str, str]] = {}
         for line, row in _rows(self.path):
             if not count:
                 names = self.inputs if self.inputs is not None else tuple(each for each in row if each != self.target)
@@ -73,12 +78,31 @@ class Table:
                 if not names:
                     raise DataProblem("there is no input besides the target", "name columns: inputs=[…]", self.path)
                 columns = tallied([*names, self.target])
+            hole = next((name for name in columns if is_missing(row[name])), None)
+            if hole is not None:
+                holes[count] = (line, hole, row[hole].strip())
+            else:
+                for name, tally in columns.items():
+                    tally.add(row[name], line)
             count += 1
-            for name, tally in columns.items():
-                tally.add(row[name], self.path, line)
+        skipped = self._left_out(holes, count)
         target = columns.pop(self.target)
         inputs = tuple(tally.column(self.path) for tally in columns.values())
-        return Schema(inputs, self.target, target.classes(self.path, self.read_as)), count
+        return Schema(inputs, self.target, target.classes(self.path, self.read_as)), count, skipped
+
+    def _left_out(self, holes: dict[int, tuple[int, str, str]], count: int) -> Skipped:
+        """The rows that miss a value, if they are to be skipped; otherwise raise DataProblem with all of them."""
+        unit = "row" if self.path.suffix.lower() == parquet.SUFFIX else "line"
+        if self.missing == "skip" and len(holes) < count:
+            return Skipped({at: f"{unit} {line}" for at, (line, _, _) in holes.items()}, "a value is missing")
+        if len(holes) == 1:
+            for line, name, text in holes.values():
+                refuse_missing(text, name, self.path, line)
+        if holes:
+            said = few([f"{unit} {line} ({name})" for line, name, _ in holes.values()])
+            help = "fill them in, remove the rows, leave columns out: inputs=[…], or leave the rows out: missing=skip"
+            raise DataProblem(f"{len(holes):,} of {count:,} rows miss a value: {said}", help, self.path)
+        return Skipped()
 
     def _known(self, row: dict[str, str], names: list[str]) -> None:
         for name in names:
@@ -98,6 +122,7 @@ class TableDataset:
     vectors: Array
     target: Array
     schema: Schema
+    skipped: Skipped
 
     def __len__(self) -> int:
         return len(self.target)
@@ -121,7 +146,7 @@ class TableDataset:
         return self.schema.to_json()
 
 
-def _facts(schema: Schema, count: int) -> DataFacts:
+def _facts(schema: Schema, count: int, skipped: Skipped) -> DataFacts:
     classes = schema.class_names
     return DataFacts(
         input_shapes={"features": (len(schema.names),)},
@@ -132,6 +157,7 @@ def _facts(schema: Schema, count: int) -> DataFacts:
         class_names=classes,
         count=count,
         names=schema.names,
+        skipped=len(skipped.names),
     )
 
 

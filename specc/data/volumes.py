@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from specc.data.columns import listed
 from specc.data.nifti import SUFFIXES, WORLD, Volume, apart, header
+from specc.data.skipped import Bad, Skipped, left_out, unusable
 from specc.data.sources import DataFacts, DataProblem, Dataset, MissingData, Shape
 
 if TYPE_CHECKING:
@@ -26,7 +27,8 @@ class Volumes:
 
     `folder` has a folder per case; in it `<channel>.nii` or `.nii.gz` for each of `channels`, and the mask. Volumes are
     turned to x (right), y (front), z (up) by what their headers say, then ordered by `axes`; an axis that is not among
-    them must have one slice. A mask of 0 and 255 alone is one of two classes.
+    them must have one slice. A mask of 0 and 255 alone is one of two classes. Cases with a file that cannot be read stop
+    the load, or are left out if `broken` is "skip".
 
     Example:
         Volumes(Path("stroke"), ("adc", "cbf"), "lesion", ("z", "y", "x"))
@@ -36,15 +38,24 @@ class Volumes:
     channels: tuple[str, ...]
     mask: str
     axes: tuple[str, ...] = ("z", "y", "x")
+    broken: Bad = "stop"
 
     def describe(self) -> DataFacts:
-        return self._facts(self._cases())
+        cases, problems = self._cases()
+        return self._facts(cases, left_out(problems, self.sample_names(), self.broken))
 
     def load(self) -> Dataset:
         """Reads every file once, so that what is broken is found before training starts."""
-        cases = self._cases()
-        found = VolumeDataset(self._facts(cases), tuple(cases), self.axes)
-        return replace(found, facts=found.checked())
+        cases, problems = self._cases()
+        values = [set[int]() for _ in cases]
+
+        def read(at: int) -> None:
+            values[at] = _read(cases[at])
+
+        problems = problems | unusable(len(cases), read)
+        skipped = left_out(dict(sorted(problems.items())), self.sample_names(), self.broken)
+        facts = _with_classes(self._facts(cases, skipped), set[int]().union(*values))
+        return VolumeDataset(facts, tuple(cases), self.axes, skipped)
 
     def sample_names(self) -> list[str]:
         """The names of the cases."""
@@ -54,8 +65,8 @@ class Volumes:
         """A column of samples.csv in the folder, for grouping cases (`split kfold(5, group=patient)`)."""
         return listed(self.folder, self.sample_names(), name)
 
-    def _facts(self, cases: list[list[Volume]]) -> DataFacts:
-        shapes = {_shape(each[0], self.axes) for each in cases}
+    def _facts(self, cases: list[list[Volume]], skipped: Skipped) -> DataFacts:
+        shapes = {_shape(each[0], self.axes) for at, each in enumerate(cases) if at not in skipped.names}
         size: Shape = tuple(each[0] if len(set(each)) == 1 else None for each in zip(*shapes, strict=True))
         return DataFacts(
             input_shapes={"volume": (len(self.channels), *size)},
@@ -65,14 +76,18 @@ class Volumes:
             classes=None,
             class_names=(),
             count=len(cases),
+            skipped=len(skipped.names),
         )
 
-    def _cases(self) -> list[list[Volume]]:
-        """The headers of every case: the channels, then the mask; they lie on one another."""
-        cases = []
-        for folder in self._folders():
-            cases.append(headers([_file(folder, name) for name in (*self.channels, self.mask)], self.axes))
-        return cases
+    def _cases(self) -> tuple[list[list[Volume]], dict[int, DataProblem]]:
+        """The headers of every case, the channels, then the mask, which lie on one another; what is wrong with others."""
+        folders = self._folders()
+        cases: list[list[Volume]] = [[] for _ in folders]
+
+        def read(at: int) -> None:
+            cases[at] = case(folders[at], (*self.channels, self.mask), self.axes)
+
+        return cases, unusable(len(folders), read)
 
     def _folders(self) -> list[Path]:
         if self.folder.is_file():
@@ -89,11 +104,13 @@ class Volumes:
 
 @dataclass(frozen=True, slots=True)
 class VolumeDataset:
-    """Cases that are read when asked for; `cases` are the headers of the channels and, last, of the mask."""
+    """Cases that are read when asked for; `cases` are the headers of the channels and, last, of the mask, and nothing
+    where they cannot be read."""
 
     facts: DataFacts
     cases: tuple[list[Volume], ...]
     axes: tuple[str, ...]
+    skipped: Skipped
 
     def __len__(self) -> int:
         return len(self.cases)
@@ -101,26 +118,6 @@ class VolumeDataset:
     def sample(self, index: int) -> tuple[dict[str, Array], Array]:
         *channels, mask = self.cases[index]
         return {"volume": stacked(channels, self.axes)}, self._mask(mask)
-
-    def checked(self) -> DataFacts:
-        """The facts with the classes; every file is read, and what is wrong with one raises DataProblem."""
-        import numpy as np
-
-        values: set[int] = set()
-        for *channels, mask in self.cases:
-            for each in channels:
-                each.values()
-            found = _whole(mask)
-            values |= set(np.unique(found).tolist())
-            if values and (min(values) < 0 or max(values) >= _CLASSES):
-                wrong = min(values) if min(values) < 0 else max(values)
-                raise DataProblem(f"the mask holds {wrong}", f"number the classes from 0 to {_CLASSES - 1}", mask.path)
-        if values <= {0, _WHITE} and _WHITE in values:
-            names: tuple[str, ...] = ("0", str(_WHITE))
-        else:
-            most = max(values - {_WHITE}, default=0) if _WHITE in values else max(values, default=0)
-            names = tuple(str(each) for each in range(max(most + 1, 2)))
-        return replace(self.facts, classes=len(names), class_names=names)
 
     def spacing(self, index: int) -> tuple[float, ...]:
         """The distance between voxels along the axes of a sample, in millimetres."""
@@ -146,7 +143,8 @@ class VolumeDataset:
 
     def encoding(self) -> dict[str, Any] | None:
         """The files of a case and the order of the axes, as `case` takes them."""
-        return {"channels": [_stem(each.path) for each in self.cases[0][:-1]], "axes": list(self.axes)}
+        first = next(each for each in self.cases if each)
+        return {"channels": [_stem(each.path) for each in first[:-1]], "axes": list(self.axes)}
 
     def _mask(self, mask: Volume) -> Array:
         found = _along(_whole(mask), self.axes)
@@ -154,7 +152,7 @@ class VolumeDataset:
 
 
 def case(folder: Path, channels: Sequence[str], axes: tuple[str, ...]) -> list[Volume]:
-    """The headers of a case without a mask; raises DataProblem as `Volumes` does."""
+    """The headers of volumes of a case; raises DataProblem as `Volumes` does."""
     return headers([_file(folder, name) for name in channels], axes)
 
 
@@ -181,6 +179,31 @@ def stacked(channels: Sequence[Volume], axes: tuple[str, ...]) -> Array:
     import numpy as np
 
     return np.stack([_along(each.values(), axes).astype(np.float32) for each in channels])
+
+
+def _read(volumes: Sequence[Volume]) -> set[int]:
+    """Read a case, its mask last; the numbers in the mask."""
+    import numpy as np
+
+    for each in volumes[:-1]:
+        each.values()
+    found: set[int] = set()
+    for mask in volumes[-1:]:  # none where the headers cannot be read
+        found = set(np.unique(_whole(mask)).tolist())
+        if min(found) < 0 or max(found) >= _CLASSES:
+            wrong = min(found) if min(found) < 0 else max(found)
+            raise DataProblem(f"the mask holds {wrong}", f"number the classes from 0 to {_CLASSES - 1}", mask.path)
+    return found
+
+
+def _with_classes(facts: DataFacts, values: set[int]) -> DataFacts:
+    """The facts with the classes that masks of these numbers have."""
+    if values <= {0, _WHITE} and _WHITE in values:
+        names: tuple[str, ...] = ("0", str(_WHITE))
+    else:
+        most = max(values - {_WHITE}, default=0) if _WHITE in values else max(values, default=0)
+        names = tuple(str(each) for each in range(max(most + 1, 2)))
+    return replace(facts, classes=len(names), class_names=names)
 
 
 def turned_back(values: Array, axes: tuple[str, ...]) -> Array:

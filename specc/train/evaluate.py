@@ -5,10 +5,9 @@ from __future__ import annotations
 from contextlib import ExitStack
 from pathlib import Path
 
-import numpy as np
-
 from specc.compiler import Compilation
 from specc.data.named import source
+from specc.data.skipped import kept, skipped
 from specc.data.sources import DataFacts, DataProblem, Source
 from specc.model.check import check_program
 from specc.model.elaborate.entries import Entries
@@ -20,6 +19,7 @@ from specc.syntax.parse import parse_expression
 from specc.text.diagnostics import Bag, SpecError
 from specc.train import program as programs
 from specc.train.checkpoint import load_best
+from specc.train.events import Noted, Report, silent
 from specc.train.measure import measure
 from specc.train.problem import TrainProblem
 from specc.train.runs import Run
@@ -28,12 +28,17 @@ from specc.train.speed import Speed
 
 
 def evaluate(
-    run_folder: Path | str, data: Source | str | None = None, device: str = "auto", workers: int | None = None
+    run_folder: Path | str,
+    data: Source | str | None = None,
+    device: str = "auto",
+    workers: int | None = None,
+    report: Report = silent,
 ) -> dict[str, float]:
     """The loss and metrics of a run's best weights on its test part, or on all of `data`.
 
     `data` is a source, or a text as after the setting `data`: `table("more.csv", target="quality")`; its paths start
-    at the run's project folder. `workers` processes read samples that are not in memory.
+    at the run's project folder. `workers` processes read samples that are not in memory; `report`
+    is told of samples that are left out.
 
     Raises:
         TrainProblem: the folder is no run, or the data do not fit the network.
@@ -60,8 +65,10 @@ def evaluate(
             _hold(model, program, given.describe())
             feed = others(model, program, given, run.prepared, where, workers)
             _hold(model, program, feed.dataset.facts)  # the classes of masks are known only now
-            indices = np.arange(len(feed), dtype=np.int64)
+            indices = kept(feed.dataset)
         held.callback(feed.close)
+        for sentence in skipped(feed.dataset).notes(len(feed)):
+            report(Noted(sentence))
         counts = tuple(run.config["data"].get("class_counts", ()))
         sources = programs.write(model, program, feed.dataset.facts.target, counts=counts)
         speed = Speed(precision=run.config.get("speed", {}).get("precision", "fp32"))

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from specc.data.batching import alike, cut
 from specc.data.prepare import Prepared
+from specc.data.skipped import standing
 from specc.data.sources import DataProblem, Dataset
 from specc.data.spacing import spacing
 from specc.model.filling import filled
@@ -132,10 +133,11 @@ class Feed:
         sizes = {size for each in self.dataset.facts.input_shapes.values() for size in each}
         if None in sizes:
             return None
-        one, answer = self._stacked(np.arange(1))
+        there = standing(self.dataset)
+        one, answer = self._stacked(there[:1])
         if sum(each.numel() * each.element_size() for each in (*one.values(), answer)) * len(self) > IN_MEMORY:
             return None
-        return self._stacked(np.arange(len(self)))
+        return self._stacked(there)
 
     def _stacked(self, indices: Indices) -> Batch:
         """Samples one by one, each prepared by itself where their sizes may differ."""
@@ -217,6 +219,6 @@ def _kinds(program: Program, dataset: Dataset) -> Indices | None:
     find = getattr(dataset, "places", None)
     if width is None or find is None:
         return None
-    sizes: list[tuple[int, ...]] = [find(at) for at in range(len(dataset))]
+    sizes: list[tuple[int, ...]] = [find(int(at)) for at in standing(dataset)]
     ready = {size: prepared_shape(program.prepare, (1, *size))[1:] for size in set(sizes)}
     return alike([[each or 0 for each in ready[size]] for size in sizes], width)

@@ -87,7 +87,7 @@ def chosen(compilation: Compilation, phase: str = "") -> tuple[Model, Program]:
 
 def data_errors(model: Model, program: Program, folder: Path) -> list[Diagnostic]:
     """What stands against training on the data; a missing file is an error here."""
-    found = list(check_data(model, program, folder))
+    found = list(check_data(model, program, folder, whole=True))
     return [each for each in found if each.severity == "error" or each.code == "missing-data"]
 
 

@@ -17,6 +17,7 @@ from specc.data.leaks import leaks
 from specc.data.named import implementation, source
 from specc.data.parting import parted, table
 from specc.data.prepare import Prepared, fit
+from specc.data.skipped import skipped
 from specc.data.sources import DataFacts, DataProblem, Dataset, Source
 from specc.data.splits import Split
 from specc.model.check import check_program, matched
@@ -102,8 +103,8 @@ def load(model: Model, program: Program, folder: Path, device: torch.device, wor
         prepared,
         dataset.encoding(),
         feed,
-        table(given, parts),
-        leaks(dataset, parts, names),
+        table(given, parts, len(dataset)),
+        skipped(dataset).notes(len(dataset)) + leaks(dataset, parts, names),
         Batching(parts.train, program.batch, program.seed, feed.kinds, _drawn_by(program, dataset)),
         tuple(names),
     )

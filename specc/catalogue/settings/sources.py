@@ -27,6 +27,7 @@ from specc.catalogue.setting import Dotted, Held, Names, SourceSetting
 
 _Size = Annotated[Any, Kind("a list [height, width]", items(whole(1), 2, 2))]
 _File = optional(String)
+_Bad = Annotated[str, choice("stop", "skip")]
 _Spacing = optional(Annotated[Any, Kind("a list of two numbers above 0", items(real(gt=0), 2, 2))])
 
 
@@ -122,9 +123,12 @@ class Table(SourceSetting):
     """The column to learn."""
     inputs: optional(Names, "rest") = None  # type: ignore[valid-type]
     """The columns that go in: a list, or the rest."""
+    missing: _Bad = "stop"
+    """What is done about rows that miss a value in these columns: `stop` before training and name them, or `skip` them."""
 
     def keywords(self, folder: Path) -> Mapping[str, Any]:
-        return {"path": folder / self.file, "target": self.target, "inputs": self.inputs}
+        found = {"path": folder / self.file, "target": self.target, "inputs": self.inputs}
+        return found | {"missing": self.missing}
 
 
 class Images(SourceSetting):
@@ -144,6 +148,8 @@ class Images(SourceSetting):
     """1 for grey, 3 for colour; without it the pictures decide."""
     spacing: _Spacing = None  # type: ignore[valid-type]
     """How far the pixels of the files lie apart, [down, across] in millimetres, for metrics that measure lengths."""
+    broken: _Bad = "stop"
+    """What is done about files that cannot be read: `stop` before training and name them, or `skip` them."""
 
     def refusals(self) -> Iterable[Misfit]:
         if self.channels not in (None, 1, 3):
@@ -152,7 +158,7 @@ class Images(SourceSetting):
     def keywords(self, folder: Path) -> Mapping[str, Any]:
         masks = None if self.masks is None else folder / self.masks
         found = {"folder": folder / self.folder, "size": self.size, "masks": masks, "channels": self.channels}
-        return found | {"spacing": self.spacing}
+        return found | {"spacing": self.spacing, "broken": self.broken}
 
 
 class Mnist(SourceSetting):
@@ -202,6 +208,8 @@ class Volumes(SourceSetting):
     """The file of the mask, with a whole number per voxel."""
     axes: _Axes = ("z", "y", "x")
     """The order of the axes; one that is left out must have a single slice."""
+    broken: _Bad = "stop"
+    """What is done about cases with a file that cannot be read: `stop` before training and name them, or `skip` them."""
 
     def refusals(self) -> Iterable[Misfit]:
         if len(set(self.axes)) < len(self.axes):
@@ -214,7 +222,8 @@ class Volumes(SourceSetting):
                 yield Misfit("bad-argument", f"`{name}` is no name of a file in a case's folder", argument="channels")
 
     def keywords(self, folder: Path) -> Mapping[str, Any]:
-        return {"folder": folder / self.folder, "channels": self.channels, "mask": self.mask, "axes": self.axes}
+        found = {"folder": folder / self.folder, "channels": self.channels, "mask": self.mask, "axes": self.axes}
+        return found | {"broken": self.broken}
 
 
 _Whole = {"type": "any"}

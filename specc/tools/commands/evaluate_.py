@@ -33,7 +33,7 @@ def _allowed(args: Namespace) -> int:
     from specc.train.problem import TrainProblem
 
     try:
-        found = evaluate(args.run, args.data, args.device, args.workers)
+        found = evaluate(args.run, args.data, args.device, args.workers, _noted)
     except (TrainProblem, DataProblem) as problem:
         raise common.refused(problem) from None
     if args.format == "json":
@@ -44,3 +44,10 @@ def _allowed(args: Namespace) -> int:
     for name, value in found.items():
         print(f"{name:<{width}}  {value:.6g}")
     return 0
+
+
+def _noted(event: object) -> None:
+    from specc.train.events import Noted
+
+    if isinstance(event, Noted):
+        print(f"data: {event.sentence}", file=sys.stderr)
