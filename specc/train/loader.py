@@ -64,7 +64,10 @@ class Loader:
         return moved(made, self.device)
 
     def close(self) -> None:
-        """End the workers."""
+        """End the workers, whoever still holds on to their batches (a traceback does)."""
+        running = None if self._ahead is None else self._ahead._iterator
+        if running is not None:
+            running._shutdown_workers()  # type: ignore[attr-defined]
         self._ahead = None
 
     def _begun(self) -> DataLoader[Batch | DataProblem]:
