@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from rich.box import SIMPLE_HEAD
@@ -17,13 +17,14 @@ from specc.tools.attempt import PROBLEMS, attempt
 from specc.tools.cli import Failure
 from specc.tools.progress import Shown
 from specc.tools.side_by_side import SideBySide
-from specc.train import outcome
+from specc.train import outcome, pooled
 from specc.train.interrupt import interruptible
 from specc.train.outcome import Point, Table, number, spread
 from specc.train.program import chosen, data_errors, weight_errors
 from specc.train.sweep import FAILED, FINISHED, RUNNING, SweepBook
 
 MOST_FOLDS = 5  # that have a column of their own in 80 columns
+MOST_METRICS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,10 @@ def run(book: SweepBook, work: Work) -> int:
         stopped = stop()
     found = outcome.table(book)
     write_text(book.path.with_suffix(".csv"), outcome.csv_text(book, found))
-    write_text(book.path.with_suffix(".md"), outcome.markdown(book, found))
+    write_text(book.path.with_suffix(".md"), outcome.markdown(book, found) + pooled.markdown(book, found))
+    cases = pooled.csv_text(book, found)
+    if cases:
+        write_text(book.path.with_name(f"{book.name}-cases.csv"), cases)
     for each in book.trainings:
         if each.status == FINISHED:
             print(book.run(each), flush=True)
@@ -109,8 +113,12 @@ def show(book: SweepBook, found: Table) -> None:
             console.print(f"failed: {each.name}: {each.message}", markup=False, soft_wrap=True)
     if any(point.outcomes for point in found.points):
         console.print(_points(book, found) if book.keys else _folds(found.points[0]))
+        for title, rows in pooled.tables(found.points[0]) if not book.keys else ():
+            for each in _cases(title, rows):
+                console.print(each)
     console.print(outcome.verdict(book, found), markup=False, soft_wrap=True)
-    console.print(f"in full: {book.path.with_suffix('.md')} and .csv", markup=False, soft_wrap=True)
+    together = " and -cases.csv" if any(map(pooled.groups, found.points)) else ""
+    console.print(f"in full: {book.path.with_suffix('.md')} and .csv{together}", markup=False, soft_wrap=True)
 
 
 def _points(book: SweepBook, found: Table) -> Grid:
@@ -133,7 +141,7 @@ def _points(book: SweepBook, found: Table) -> Grid:
 
 
 def _folds(point: Point) -> Grid:
-    """A row per figure: every fold where they are few, and mean and deviation."""
+    """A row per figure: every fold where they are few, and mean and deviation; counts that are 0 in all are left out."""
     grid = Grid(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     grid.add_column("", no_wrap=True)
     shown = point.outcomes if len(point.outcomes) <= MOST_FOLDS else ()
@@ -143,12 +151,32 @@ def _folds(point: Point) -> Grid:
         grid.add_column(name, justify="right")
     grid.add_column("mean ± deviation", justify="right", no_wrap=True)
     names = dict.fromkeys(name for each in point.outcomes for name in each.figures)
+    measures = {name for each in point.outcomes for name in each.measures}
     for name in names:
         values = point.values(name)
+        figure = name.partition(".")[2]
+        if not any(values) and figure != "loss" and figure not in measures:
+            continue  # a count of nothing
         cells = [each.figures.get(name) for each in shown] or [min(values), max(values)]
         texts = ["-" if each is None else number(each) for each in cells]
         grid.add_row(name, *texts, spread(values), style="bold" if name.startswith("test.") else None)
     return grid
+
+
+def _cases(title: str, rows: Sequence[Sequence[str]]) -> Iterator[Grid]:
+    """The test samples of every fold and of all, so many metrics side by side as 80 columns hold."""
+    head, *body = rows
+    for start in range(2, len(head), MOST_METRICS):
+        shown = [0, 1, *range(start, min(start + MOST_METRICS, len(head)))]
+        text = ", ".join(filter(None, ["test samples, mean ± deviation", title]))
+        grid = Grid(
+            box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True, title=text, title_justify="left", title_style=""
+        )
+        for at in shown:
+            grid.add_column(head[at], justify="right" if at else "left", no_wrap=True)
+        for row in body:
+            grid.add_row(*(row[at] for at in shown), style="bold" if row[0] == pooled.ALL else None)
+        yield grid
 
 
 def _run_names(runs: Sequence[str]) -> str:

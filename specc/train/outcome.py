@@ -9,8 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 
+from specc.train.cases import Row, read
 from specc.train.rows import read_rows
-from specc.train.runs import METRICS, Run
+from specc.train.runs import METRICS, TEST, Run
 from specc.train.sweep import FINISHED, SweepBook, Training
 
 
@@ -18,7 +19,8 @@ from specc.train.sweep import FINISHED, SweepBook, Training
 class Outcome:
     """A training that is finished: its validation figures at the best epoch and its test figures, by column.
 
-    `watched` is the column that chose the best epoch, `rises` whether more of it is better.
+    `watched` is the column that chose the best epoch, `rises` whether more of it is better. `measures` are the names of
+    the metrics, `cases` the figures of every sample of the test part for those that one sample has.
     """
 
     training: Training
@@ -26,6 +28,8 @@ class Outcome:
     figures: Mapping[str, float]
     watched: str
     rises: bool
+    measures: tuple[str, ...]
+    cases: tuple[Row, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +77,9 @@ def outcome(book: SweepBook, training: Training) -> Outcome:
     figures = {name: value for name, value in row.items() if name not in ("epoch", "rate")}
     figures |= {f"test.{name}": float("nan") if value is None else value for name, value in run.results.items()}
     name, rises = run.config["watched"]
-    return Outcome(training, epoch, figures, name, bool(rises))
+    alone = run.folder / TEST
+    cases = tuple(read(alone).values()) if alone.is_file() else ()
+    return Outcome(training, epoch, figures, name, bool(rises), tuple(run.config["measures"]), cases)
 
 
 def table(book: SweepBook) -> Table:
@@ -153,7 +159,7 @@ def markdown(book: SweepBook, found: Table) -> str:
         rows.append([mark, *point.settings.values(), *cells, runs])
     if not book.keys:
         rows = [row[1:] for row in rows]
-    lines += _rows(rows)
+    lines += grid(rows)
     if any(each.fold for each in book.trainings):
         lines += ["", "## Folds", ""]
         each_fold = [["point", "fold", *columns, "run"]]
@@ -161,7 +167,7 @@ def markdown(book: SweepBook, found: Table) -> str:
             for one in point.outcomes:
                 cells = (number(one.figures[name]) if name in one.figures else "" for name in columns)
                 each_fold.append([str(point.number), str(one.training.fold), *cells, one.training.run])
-        lines += _rows(each_fold)
+        lines += grid(each_fold)
     failed = [each for each in book.trainings if each.message]
     if failed:
         lines += ["", "## Failed", "", *(f"- {each.name}: {each.message}" for each in failed)]
@@ -180,7 +186,8 @@ def verdict(book: SweepBook, found: Table) -> str:
     return f"Best by {found.watched}: {name}, {spread(point.values(found.watched))}."
 
 
-def _rows(rows: Sequence[Sequence[str]]) -> Iterable[str]:
+def grid(rows: Sequence[Sequence[str]]) -> Iterable[str]:
+    """Lines of a table in Markdown, the names of the columns first."""
     escaped = [[each.replace("|", "\\|") for each in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*escaped, strict=True)]
     for at, row in enumerate(escaped):
