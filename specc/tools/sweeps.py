@@ -114,8 +114,8 @@ def show(book: SweepBook, found: Table) -> None:
     if any(point.outcomes for point in found.points):
         console.print(_points(book, found) if book.keys else _folds(found.points[0]))
         for title, rows in pooled.tables(found.points[0]) if not book.keys else ():
-            for each in _cases(title, rows):
-                console.print(each)
+            for grid in _cases(title, rows):
+                console.print(grid)
     console.print(outcome.verdict(book, found), markup=False, soft_wrap=True)
     together = " and -cases.csv" if any(map(pooled.groups, found.points)) else ""
     console.print(f"in full: {book.path.with_suffix('.md')} and .csv{together}", markup=False, soft_wrap=True)
