@@ -378,10 +378,10 @@ def test_every_loss_has_a_witness_for_each_of_its_settings() -> None:
         said.setdefault(word, []).append(options)
     assert set(said) == set(setting_names("loss"))
     by_class = {word for word, *_ in CLASSES + MAPS} | {"kl"}
-    for word, options in said.items():
+    for word, every in said.items():
         for field in _fields(word):
             known = field in ("reduce", "output", "target") or (field == "axis" and word in by_class)
-            assert known or any(f"{field}=" in each for each in options), f"{word}({field}=…) has no witness"
+            assert known or any(f"{field}=" in each for each in every), f"{word}({field}=…) has no witness"
 
 
 def _fields(word: str) -> Any:

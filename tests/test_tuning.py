@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from specc.catalogue.registry import setting, setting_names
 from specc.compiler import compile_text
 from specc.data.batching import cuts
 from specc.train import objective
@@ -79,8 +80,11 @@ class Plain(nn.Module):
         return self.fc(torch.tanh(self.hidden(x)))
 
 
-def by_hand(settings: str, make: Any, decay: float = 0.0) -> dict[str, Tensor]:
-    """The same training in a few lines of PyTorch, from the same first weights, with the same batches."""
+def by_hand(settings: str, make: Any, decay: float = 0.0, schedule: Any = None) -> dict[str, Tensor]:
+    """The same training in a few lines of PyTorch, from the same first weights, with the same batches.
+
+    `schedule` makes PyTorch's scheduler, which counts steps: of the optimizer, the steps of an epoch, and of them all.
+    """
     found = compiled(settings)
     program = next(iter(found.programs.values()))
     code = build(found.model(), program, write(found.model(), program, "class"), CPU)
@@ -88,6 +92,8 @@ def by_hand(settings: str, make: Any, decay: float = 0.0) -> dict[str, Tensor]:
     module = Plain()
     module.load_state_dict(code.module.state_dict())
     optimizer = make(module)
+    steps = len(list(samples.batches(0)))
+    scheduler = schedule(optimizer, steps, steps * program.epochs) if schedule else None
     for epoch in range(program.epochs):
         for indices in samples.batches(epoch):
             inputs, target = samples.feed.batch(indices)
@@ -100,37 +106,49 @@ def by_hand(settings: str, make: Any, decay: float = 0.0) -> dict[str, Tensor]:
                 return loss
 
             optimizer.step(closure)
+            if scheduler is not None:
+                scheduler.step()
     return {key: each.detach() for key, each in module.state_dict().items()}
 
 
 OPTIM = torch.optim
 
 
-@pytest.mark.parametrize(
-    ("said", "make"),
-    [
-        ("sgd(lr=0.1)", lambda m: OPTIM.SGD(m.parameters(), 0.1)),
-        ("sgd(lr=0.1, momentum=0.9, dampening=0.5)", lambda m: OPTIM.SGD(m.parameters(), 0.1, 0.9, 0.5)),
-        ("sgd(lr=0.1, momentum=0.9, nesterov=true)", lambda m: OPTIM.SGD(m.parameters(), 0.1, 0.9, nesterov=True)),
-        ("adam(lr=0.1, eps=0.001)", lambda m: OPTIM.Adam(m.parameters(), 0.1, eps=0.001)),
-        ("adam(lr=0.1, betas=[0.5, 0.9], amsgrad=true)", lambda m: OPTIM.Adam(m.parameters(), 0.1, (0.5, 0.9), amsgrad=True)),
-        ("adamw(lr=0.1, decay=0.5, amsgrad=true)", lambda m: OPTIM.AdamW(m.parameters(), 0.1, weight_decay=0.5, amsgrad=True)),
-        ("rmsprop", lambda m: OPTIM.RMSprop(m.parameters())),
-        ("rmsprop(lr=0.02, alpha=0.9, eps=0.001)", lambda m: OPTIM.RMSprop(m.parameters(), 0.02, 0.9, 0.001)),
-        ("rmsprop(momentum=0.5, centered=true)", lambda m: OPTIM.RMSprop(m.parameters(), momentum=0.5, centered=True)),
-        ("adagrad", lambda m: OPTIM.Adagrad(m.parameters())),
-        ("adagrad(lr=0.1, decay=0.1, initial=0.5, eps=0.01)",
-         lambda m: OPTIM.Adagrad(m.parameters(), 0.1, 0.1, 0, 0.5, 0.01)),
-        ("lbfgs", lambda m: OPTIM.LBFGS(m.parameters())),
-        ("lbfgs(lr=0.5, iterations=4, history=3)", lambda m: OPTIM.LBFGS(m.parameters(), 0.5, 4, history_size=3)),
-        ("lbfgs(search=wolfe)", lambda m: OPTIM.LBFGS(m.parameters(), line_search_fn="strong_wolfe")),
-    ],
-)  # fmt: skip
+OPTIMIZERS: list[tuple[str, Any]] = [
+    ("sgd(lr=0.1)", lambda m: OPTIM.SGD(m.parameters(), 0.1)),
+    ("sgd(lr=0.1, momentum=0.9, dampening=0.5)", lambda m: OPTIM.SGD(m.parameters(), 0.1, 0.9, 0.5)),
+    ("sgd(lr=0.1, momentum=0.9, nesterov=true)", lambda m: OPTIM.SGD(m.parameters(), 0.1, 0.9, nesterov=True)),
+    ("adam(lr=0.1, eps=0.001)", lambda m: OPTIM.Adam(m.parameters(), 0.1, eps=0.001)),
+    ("adam(lr=0.1, betas=[0.5, 0.9], amsgrad=true)", lambda m: OPTIM.Adam(m.parameters(), 0.1, (0.5, 0.9), amsgrad=True)),
+    ("adamw(lr=0.1, decay=0.5, amsgrad=true)", lambda m: OPTIM.AdamW(m.parameters(), 0.1, weight_decay=0.5, amsgrad=True)),
+    ("adamw(betas=[0.6, 0.8], eps=0.01)", lambda m: OPTIM.AdamW(m.parameters(), 0.001, (0.6, 0.8), 0.01)),
+    ("rmsprop", lambda m: OPTIM.RMSprop(m.parameters())),
+    ("rmsprop(lr=0.02, alpha=0.9, eps=0.001)", lambda m: OPTIM.RMSprop(m.parameters(), 0.02, 0.9, 0.001)),
+    ("rmsprop(momentum=0.5, centered=true)", lambda m: OPTIM.RMSprop(m.parameters(), momentum=0.5, centered=True)),
+    ("adagrad", lambda m: OPTIM.Adagrad(m.parameters())),
+    ("adagrad(lr=0.1, decay=0.1, initial=0.5, eps=0.01)",
+     lambda m: OPTIM.Adagrad(m.parameters(), 0.1, 0.1, 0, 0.5, 0.01)),
+    ("lbfgs", lambda m: OPTIM.LBFGS(m.parameters())),
+    ("lbfgs(lr=0.5, iterations=4, history=3)", lambda m: OPTIM.LBFGS(m.parameters(), 0.5, 4, history_size=3)),
+    ("lbfgs(search=wolfe)", lambda m: OPTIM.LBFGS(m.parameters(), line_search_fn="strong_wolfe")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("said", "make"), OPTIMIZERS)
 def test_every_optimizer_does_what_pytorchs_does(tmp_path: Path, said: str, make: Any):
     settings = f"optimizer {said}; batch 40; epochs 3; seed 2"
     ours, theirs = last(go(tmp_path, settings)), by_hand(settings, make)
     for key, each in theirs.items():
         torch.testing.assert_close(ours[key], each, rtol=1e-4, atol=1e-5)
+
+
+def test_every_optimizer_and_each_of_its_settings_is_beside_pytorchs():
+    assert {said.partition("(")[0] for said, _ in OPTIMIZERS} == set(setting_names("optimizer"))
+    for name in setting_names("optimizer"):
+        found = setting(name, "optimizer")
+        assert found is not None
+        for field in found.fields:
+            assert any(each.startswith(f"{name}(") and f"{field}=" in each for each, _ in OPTIMIZERS), (name, field)
 
 
 def test_the_decay_of_lbfgs_is_in_what_it_makes_small(tmp_path: Path):
@@ -195,6 +213,76 @@ def test_schedules(schedule: str, expected: dict[float, float]):
     found = rate(schedule)
     for epoch, value in expected.items():
         assert math.isclose(found(epoch), value, abs_tol=1e-9), (schedule, epoch)
+
+
+LR = OPTIM.lr_scheduler
+SCHEDULES: list[tuple[str, Any]] = [
+    ("constant", lambda o, steps, total: LR.ConstantLR(o, 1.0, 1)),
+    ("step(2, gamma=0.3)", lambda o, steps, total: LR.StepLR(o, 2 * steps, 0.3)),
+    ("multistep([1, 4], gamma=0.3)", lambda o, steps, total: LR.MultiStepLR(o, [steps, 4 * steps], 0.3)),
+    ("exponential(0.5)", lambda o, steps, total: LR.ExponentialLR(o, 0.5 ** (1 / steps))),
+    ("inverse(2)", lambda o, steps, total: LR.LambdaLR(o, lambda step: 2 / (2 + step / steps))),
+    ("polynomial(2)", lambda o, steps, total: LR.PolynomialLR(o, total, 2.0)),
+    ("polynomial(3, to=0.02)", lambda o, steps, total: LR.LambdaLR(o, lambda step: 0.1 + 0.9 * (1 - step / total) ** 3)),
+    ("cosine(to=0.01)", lambda o, steps, total: LR.CosineAnnealingLR(o, total, 0.01)),
+    ("cosine(restarts=2)", lambda o, steps, total: LR.CosineAnnealingWarmRestarts(o, 2 * steps)),
+    ("cosine(restarts=1, growth=2)", lambda o, steps, total: LR.CosineAnnealingWarmRestarts(o, 2 * steps, 2)),
+    ("onecycle(up=0.25, start=10, end=1000)", lambda o, steps, total: LR.OneCycleLR(
+        o, 0.2, total_steps=total + 1, pct_start=(0.25 * total + 1) / (total + 1), cycle_momentum=False,
+        div_factor=10, final_div_factor=100)),
+    ("table(epochs=[1, 4], lr=[0.4, 0.05])", lambda o, steps, total: LR.LambdaLR(
+        o, lambda step: 1 if step < steps else 2 if step < 4 * steps else 0.25)),
+    ("warmup(epochs=2)", lambda o, steps, total: LR.LambdaLR(o, lambda step: min(1, step / (2 * steps)))),
+    ("warmup(steps=4) -> cosine", lambda o, steps, total: LR.SequentialLR(
+        o, [LR.LambdaLR(o, lambda step: step / 4), LR.CosineAnnealingLR(o, total - 4)], [4])),
+    ("warmup(epochs=1) -> multistep([2])", lambda o, steps, total: LR.SequentialLR(
+        o, [LR.LambdaLR(o, lambda step: step / steps), LR.MultiStepLR(o, [2 * steps])], [steps])),
+]  # fmt: skip
+
+
+PLATEAU = "plateau(patience={}, factor={}, to={}, on=validation.loss)"
+
+
+@pytest.mark.parametrize(("said", "make"), SCHEDULES, ids=[said for said, _ in SCHEDULES])
+def test_a_training_under_every_schedule_is_pytorchs(tmp_path: Path, said: str, make: Any):
+    """Weights after six epochs, the rate changed before each step."""
+    settings = f"optimizer sgd(lr=0.2, momentum=0.5); schedule {said}; batch 40; epochs 6; seed 2"
+    ours = last(go(tmp_path, settings))
+    plain = lambda m: OPTIM.SGD(m.parameters(), 0.2, 0.5)  # noqa: E731
+    theirs = by_hand(settings, plain, schedule=make)
+    for key, each in theirs.items():
+        torch.testing.assert_close(ours[key], each, rtol=1e-4, atol=1e-5)
+    if said != "constant":
+        other = by_hand(settings, plain)
+        assert any(not torch.allclose(ours[key], other[key], rtol=1e-3, atol=1e-3) for key in other)
+
+
+@pytest.mark.parametrize(("patience", "factor", "least"), [(1, 0.5, 0.0), (2, 0.1, 0.0), (1, 0.5, 0.1)])
+def test_plateau_equals_pytorchs_on_the_figures_of_a_run(tmp_path: Path, patience: int, factor: float, least: float):
+    """PyTorch lets `patience` bad epochs pass and lowers the rate after one more; specc counts that one too."""
+    said = PLATEAU.format(patience, factor, least)
+    rows = read_rows(
+        go(tmp_path, f"optimizer sgd(lr=2.0, momentum=0.9); epochs 25; seed 3; schedule {said}").folder / "metrics.csv"
+    )
+    optimizer = OPTIM.SGD([nn.Parameter(torch.zeros(1))], 2.0)
+    theirs = LR.ReduceLROnPlateau(optimizer, patience=patience - 1, factor=factor, threshold=0, min_lr=least, eps=0)
+    for row in rows:
+        assert row["rate"] == pytest.approx(optimizer.param_groups[0]["lr"], rel=1e-6)
+        theirs.step(row["validation.loss"])
+    assert rows[-1]["rate"] < rows[0]["rate"], "a rate that never falls shows nothing"
+
+
+def test_every_schedule_and_each_of_its_settings_is_beside_pytorchs():
+    beside = [part for said, _ in SCHEDULES for part in said.split(" -> ")]
+    beside.append(PLATEAU)
+    assert {part.partition("(")[0] for part in beside} == set(setting_names("schedule"))
+    for name in setting_names("schedule"):
+        found = setting(name, "schedule")
+        assert found is not None
+        for position, field in enumerate(found.fields):
+            texts = [each for each in beside if each.startswith(f"{name}(")]
+            first = position == 0 and any("=" not in each.partition("(")[2].partition(",")[0] for each in texts)
+            assert first or any(f"{field}=" in each for each in texts), (name, field)
 
 
 def test_schedules_equal_pytorchs():
