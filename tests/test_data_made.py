@@ -162,7 +162,7 @@ def test_pairs_of_pictures_are_read_when_asked_for(tmp_path: Path):
         ("synthetic(rings, features=1)", "bad-argument"),
         ('python("mine")', "bad-argument"),
         ('python("os.path:join(1)")', "bad-argument"),
-        ('arrays("a.npz", target="y", windows=64)', "unsupported-setting"),
+        ('arrays("a.npz", target="y", stride=64)', "bad-argument"),
     ],
 )
 def test_wrong_calls(call: str, code: str):

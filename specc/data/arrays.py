@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from specc.data.npy import Header, headers, labels
 from specc.data.sources import DataFacts, DataProblem, Dataset, Shape, Target
+from specc.data.windows import Cutting, Plan, WindowDataset
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,7 +26,8 @@ class Arrays:
     input under its own name, and the array of a .npy file is called "x".
 
     Whole numbers as the target are classes from 0, words are classes by name, reals are reals; a whole number per
-    position is "classes", reals with two axes or more are "image".
+    position is "classes", reals with two axes or more are "image". With `windows`, every sample is a recording that is
+    cut into several.
 
     Example:
         Arrays(Path("scans.npz"), target="label", inputs={"scan": "volumes"})
@@ -34,8 +36,23 @@ class Arrays:
     path: Path
     target: str
     inputs: Mapping[str, str] = field(default_factory=dict)
+    windows: int | None = None
+    stride: int | None = None
+    axis: int | None = None
 
     def describe(self) -> DataFacts:
+        facts = self._facts()
+        plan = self._plan(facts)
+        return facts if plan is None else plan.facts(facts)
+
+    def _plan(self, facts: DataFacts) -> Plan | None:
+        """How the samples of the file are cut, where they are."""
+        if self.windows is None:
+            return None
+        return Cutting(self.windows, self.stride or self.windows, self.axis).of(facts, self.path)
+
+    def _facts(self) -> DataFacts:
+        """Those of the samples as they are in the file."""
         found, sources = self._headers()
         target = found[self.target]
         count = self._count(found, sources)
@@ -58,7 +75,7 @@ class Arrays:
 
         from specc.data.memory import MemoryDataset, finite
 
-        facts, (_, sources) = self.describe(), self._headers()
+        facts, (_, sources) = self._facts(), self._headers()
         read = self._read([*sources.values(), self.target])
         inputs = {name: finite(f"input {name}", read[each], self.path) for name, each in sources.items()}
         target = read[self.target]
@@ -68,13 +85,23 @@ class Arrays:
             target = target.astype(np.int64)
         elif facts.target != "classes":
             target = finite("the target", target, self.path).astype(np.float32, copy=False)
-        return MemoryDataset(facts, inputs, target.reshape(len(target), *target.shape[1:] or facts.target_shape))
+        target = target.reshape(len(target), *target.shape[1:] or facts.target_shape)
+        found = MemoryDataset(facts, inputs, target)
+        plan = self._plan(facts)
+        return found if plan is None else WindowDataset(plan.facts(facts), found, plan)
+
+    def sample_names(self) -> list[str]:
+        """The numbers of the samples, and, for windows, where they begin."""
+        facts = self._facts()
+        plan = self._plan(facts)
+        return [str(at) for at in range(facts.count)] if plan is None else plan.names(facts.count)
 
     def column(self, name: str) -> list[object]:
-        """A field with one value a sample, for grouping them (`split group=patient`)."""
+        """A field with one value a sample of the file, for grouping them (`split group=patient`)."""
         self.check_column(name)
-        values: list[object] = self._read([name])[name].tolist()
-        return values
+        values, plan = self._read([name])[name], self._plan(self._facts())
+        found: list[object] = (values if plan is None else plan.all(values, None)).tolist()
+        return found
 
     def check_column(self, name: str) -> None:
         """Raise DataProblem where there is no such field, or more in it than a value a sample."""

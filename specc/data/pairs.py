@@ -36,6 +36,9 @@ class Pairs:
 
     def load(self) -> Dataset:
         dataset = self._source().load()
+        if hasattr(dataset, "together"):
+            message = "pairs of windows would bring one recording into several parts of the split"
+            raise DataProblem(message, "leave `windows=` out")
         facts = self._facts(dataset.facts)
         labels = dataset.labels()
         assert labels is not None

@@ -25,7 +25,9 @@ def parted(program: Program, source: Source, dataset: Dataset, folder: Path) -> 
     there = kept(dataset)
     group, stratify = _rules(program)
     values = column(source, group) if group else ()
-    groups = [values[int(at)] for at in there] if group else None
+    if not group and (together := getattr(dataset, "together", None)) is not None:
+        values = together()
+    groups = [values[int(at)] for at in there] if len(values) else None
     labels = dataset.labels() if stratify else None
     labels = None if labels is None else labels[there]
     if program.folds is not None and "n" not in program.folds.entry.fields:

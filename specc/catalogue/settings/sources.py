@@ -14,7 +14,6 @@ from specc.catalogue.arguments import (
     NonNegative,
     Positive,
     String,
-    Window,
     choice,
     items,
     literal,
@@ -97,16 +96,22 @@ class Arrays(SourceSetting):
     _: KeywordOnly
     target: String
     """The field of the target, or the .npy file beside a .npy file."""
-    windows: optional(Window) = None  # type: ignore[valid-type]
-    """Pieces of long arrays; not yet there."""
+    windows: optional(Positive) = None  # type: ignore[valid-type]
+    """Cut every sample of the file, a recording, into samples of so many places, which stay in one part of the split."""
+    stride: optional(Positive, "windows") = None  # type: ignore[valid-type]
+    """How many places further the next window begins; without it windows lie side by side."""
+    axis: optional(Count) = None  # type: ignore[valid-type]
+    """The axis of a sample along which it is cut, from 0: without it the one after the channels, or the only one."""
 
     def refusals(self) -> Iterable[Misfit]:
-        if self.windows is not None:
-            message = f"`{self.name}(windows=…)` is not yet there in this version"
-            yield Misfit("unsupported-setting", message, "cut the arrays before you save them", argument="windows")
+        for name in ("stride", "axis"):
+            if self.windows is None and getattr(self, name) is not None:
+                message = f"without `windows=` nothing is cut, so `{name}=` says nothing"
+                yield Misfit("bad-argument", message, "say `windows=`", argument=name)
 
     def keywords(self, folder: Path) -> Mapping[str, Any]:
-        return {"path": folder / self.file, "target": self.target, "inputs": dict(self.extra_values)}
+        found = {"path": folder / self.file, "target": self.target, "inputs": dict(self.extra_values)}
+        return found | {"windows": self.windows, "stride": self.stride, "axis": self.axis}
 
 
 class Table(SourceSetting):
