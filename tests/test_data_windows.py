@@ -59,7 +59,7 @@ def test_windows_are_slices(tmp_path_factory: pytest.TempPathFactory, data, coun
     wanted = [
         (recording, start)
         for recording in range(count)
-        for start in range(0, length)
+        for start in range(length)
         if start % (stride or size) == 0 and start + size <= length
     ]
     assert len(dataset) == found.describe().count == len(wanted)
