@@ -6,11 +6,14 @@ import csv
 import itertools
 import json
 import os
+import random
 import signal
 import statistics
 import subprocess
 import sys
 import time
+from argparse import ArgumentParser, Namespace
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -18,7 +21,10 @@ import pytest
 from specc.compiler import compile_text
 from specc.model.program import Sweep
 from specc.text.source import Source, Span
+from specc.tools import attempt
 from specc.tools.cli import main
+from specc.tools.commands import train_
+from specc.tools.work import Work
 from specc.train import outcome
 from specc.train.outcome import number, spread
 from specc.train.rows import read_rows
@@ -259,6 +265,80 @@ def test_side_by_side_gives_what_one_after_another_gives(capfd: pytest.CaptureFi
         assert (one.run(a) / "metrics.csv").read_bytes() == (other.run(b) / "metrics.csv").read_bytes()
     logs = [Path(f"both/Net/sweep-1-logs/{each}.txt").read_text() for each in (1, 2)]
     assert all("test: loss" in each and "Traceback" not in each for each in logs)
+
+
+# ------------------------------------------------------------------------------------------------------ run options
+def parsed(*words: str) -> Namespace:
+    parser = ArgumentParser()
+    train_.arguments(parser)
+    return parser.parse_args(words)
+
+
+def test_every_option_is_told_to_each_training_or_has_another_place():
+    elsewhere = {
+        "file", "settings", "size", "network", "precision",  # in the text of the spec
+        "phase", "out", "compile", "channels_last", "resident",  # kept with the sweep
+        "folds", "sweep", "jobs", "resume",  # which trainings there are
+        "strict", "format",  # how the spec is looked at, once
+        "shard",  # refused
+    }  # fmt: skip
+    told = {each.name for each in fields(Work)}
+    assert told.isdisjoint(elsewhere)
+    assert told | elsewhere == set(vars(parsed()))
+    assert Work.of(parsed()) == Work(), "one default in both places"
+    assert Work().words == []
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_process_of_a_training_is_told_what_was_said(seed: int, monkeypatch: pytest.MonkeyPatch):
+    said = [["--device", "cpu"], ["--workers", "0"], ["--no-tensorboard"], ["--allow-python"]]
+    chance = random.Random(seed)
+    words = [word for each in chance.sample(said, chance.randint(1, 4) if seed else 4) for word in each]
+    work = Work.of(parsed("a.net", *words))
+    assert (work == Work()) == (not words)
+    got = []
+
+    def instead(book: SweepBook, at: int, work: Work, *rest: object) -> tuple[str, str]:
+        got.append((at, work))
+        return "finished", ""
+
+    monkeypatch.setattr(attempt, "attempt", instead)
+    monkeypatch.setattr(SweepBook, "load", lambda path: path)
+    assert attempt.main(["book.json", "3", *work.words]) == 0
+    assert got == [(3, work)]
+    for word, (name, value) in {
+        "--device": ("device", "cpu"), "--workers": ("workers", 0), "--no-tensorboard": ("tensorboard", False),
+        "--allow-python": ("allow_python", True),
+    }.items():  # fmt: skip
+        assert getattr(work, name) == (value if word in words else getattr(Work(), name))
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_run_options_hold_for_every_training(jobs: str, monkeypatch: pytest.MonkeyPatch):
+    Path("mine.py").write_text(
+        "import numpy as np\ndef points():\n    x = np.random.default_rng(0).normal(size=(40, 1, 6)).astype('f4')\n"
+        "    return {'x': x}, (x[:, 0, 0] > 0).astype('i8')\n"
+    )
+    net = "network Net(width: int = 4) { input x: [1, 6]; conv(width, 3); flatten; linear(2); softmax }\n"
+    file = spec('data python("mine:points"); loss cross_entropy; epochs 1; batch 8', net)
+    words = ["train", file, "--sweep", "width=2,3", "--jobs", jobs, "--device", "cpu", "--workers", "0"]
+    monkeypatch.setattr("specc.train.training.installed", lambda: True)
+    assert main(words) == 1, "no code is run that is not allowed"
+    wishes = ["--allow-python", "--no-tensorboard", "--precision", "bf16", "--channels-last", "--resident"]
+    assert main([*words, *wishes]) == 0
+    runs = sorted(Path("runs/Net").glob("*/config.json"))
+    assert len(runs) == 2
+    for each in runs:
+        speed = json.loads(each.read_text())["speed"]
+        assert (speed["precision"], speed["channels_last"], speed["resident"]) == ("bf16", True, True)
+        assert not (each.parent / "tensorboard").exists()
+
+
+def test_a_sweep_is_not_parted_between_processes(capfd: pytest.CaptureFixture[str]):
+    assert main(["train", spec(PLAIN), "--sweep", "width=3,4"]) == 0
+    for words in (["a.net", "--sweep", "width=3,4"], ["a.net", "--folds"], ["--resume", "runs/Net/sweep-1"]):
+        assert main(["train", *words, "--shard"]) == 2
+        assert "trained by one process each" in capfd.readouterr().err
 
 
 # ----------------------------------------------------------------------------------------------------------- figures

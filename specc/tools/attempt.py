@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable
+from argparse import ArgumentParser
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from specc.data.files import FileProblem
 from specc.data.function import python_allowed
 from specc.data.sources import DataProblem
 from specc.tools.progress import Shown
+from specc.tools.work import Work, options
 from specc.train.events import Event, Started
 from specc.train.interrupt import interruptible
 from specc.train.problem import TrainProblem
@@ -25,11 +27,10 @@ PROBLEMS = (TrainProblem, DataProblem, FileProblem)
 def attempt(
     book: SweepBook,
     at: int,
-    device: str,
+    work: Work,
     report: Callable[[Event], None],
     stop: Callable[[], bool],
     begun: Callable[[str], None],
-    tensorboard: bool,
 ) -> tuple[str, str]:
     """Train one, or go on with what there is of it; its status, and why if it failed. `begun` is told its run."""
 
@@ -43,8 +44,8 @@ def attempt(
         folder = _unfinished(book.run(training)) if training.run and training.status != FAILED else None
         found = train(
             None if folder else book.compile(training), out_root=book.folder.parent, project=book.project, resume=folder,
-            phase=book.phase, device=device, report=listen, stop=stop, wishes=book.wishes,
-            tensorboard=tensorboard,
+            phase=book.phase, device=work.device, report=listen, stop=stop, wishes=book.wishes,
+            workers=work.workers, tensorboard=work.tensorboard,
         )  # fmt: skip
     except PROBLEMS as problem:
         return FAILED, str(problem)
@@ -62,20 +63,26 @@ def _unfinished(folder: Path) -> Path | None:
     return folder if (folder / LAST).is_dir() else None
 
 
-def main(path: str, at: str, device: str, python: str, logs: str) -> int:
-    """A process of its own: it says on stdout, a line of JSON each, which run is its and how it ended.
+def main(argv: Sequence[str]) -> int:
+    """A process of its own, told the book, the place in it and the words of a `Work`.
 
-    It stops at the next batch when it is told to, and when the process that began it is gone.
+    It says on stdout, a line of JSON each, which run is its and how it ended. It stops at the next batch when it is told
+    to, and when the process that began it is gone.
     """
     parent = os.getppid()
+    parser = ArgumentParser()
+    parser.add_argument("book", type=Path)
+    parser.add_argument("at", type=int)
+    options(parser)
+    args = parser.parse_args(argv)
 
     def say(**changes: str) -> None:
         print(json.dumps(changes), flush=True)
 
-    with python_allowed(python == "allow"), interruptible() as asked, Shown() as shown:
+    with python_allowed(args.allow_python), interruptible() as asked, Shown() as shown:
         status, message = attempt(
-            SweepBook.load(Path(path)), int(at), device, shown.report, lambda: asked() or os.getppid() != parent,
-            lambda run: say(run=run, status=RUNNING, message=""), logs == "tensorboard",
+            SweepBook.load(args.book), args.at, Work.of(args), shown.report, lambda: asked() or os.getppid() != parent,
+            lambda run: say(run=run, status=RUNNING, message=""),
         )  # fmt: skip
     say(status=status, message=message)
     if message:
@@ -84,4 +91,4 @@ def main(path: str, at: str, device: str, python: str, logs: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    sys.exit(main(sys.argv[1:]))

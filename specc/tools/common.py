@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from argparse import Action, ArgumentParser, ArgumentTypeError, Namespace
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
@@ -40,17 +40,17 @@ def spec_options(parser: ArgumentParser) -> None:
     )
 
 
-def python_option(parser: ArgumentParser) -> None:
+def python_option(parser: ArgumentParser) -> Action:
     """The option without which no code of the user's runs."""
-    parser.add_argument(
+    return parser.add_argument(
         "--allow-python", action="store_true", help='let `data python("module:function")` run your code'
     )
 
 
-def workers_option(parser: ArgumentParser) -> None:
+def workers_option(parser: ArgumentParser) -> Action:
     """How many processes read samples."""
     help = "processes that read samples which are not in memory (default: one less than the processors, at most 8)"
-    parser.add_argument("--workers", metavar="N", type=whole, help=help)
+    return parser.add_argument("--workers", metavar="N", type=whole, help=help)
 
 
 def whole(text: str) -> int:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 
 from specc.data.files import made_folder
+from specc.tools.work import Work
 from specc.train.sweep import FAILED, FINISHED, SweepBook
 
 LOOK = 0.1  # seconds between looks at whether a person says stop
@@ -20,11 +21,8 @@ LOOK = 0.1  # seconds between looks at whether a person says stop
 class SideBySide:
     """`run` works through what is not finished. Ctrl-C lets every process end at its next batch, a second one at once."""
 
-    def __init__(
-        self, book: SweepBook, jobs: int, device: str, python: bool, tensorboard: bool, stop: Callable[[], bool]
-    ) -> None:
-        self.book, self.jobs, self.stop = book, jobs, stop
-        self.orders = [device, "allow" if python else "refuse", "tensorboard" if tensorboard else "none"]
+    def __init__(self, book: SweepBook, jobs: int, work: Work, stop: Callable[[], bool]) -> None:
+        self.book, self.jobs, self.work, self.stop = book, jobs, work, stop
         self.lock = threading.Lock()
         self.waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
         self.running: dict[int, subprocess.Popen[str]] = {}
@@ -68,7 +66,7 @@ class SideBySide:
         log = self.logs / f"{at + 1}.txt"
         surroundings = dict(os.environ)
         surroundings.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // self.jobs)))
-        command = [sys.executable, "-m", "specc.tools.attempt", str(self.book.path), str(at), *self.orders]
+        command = [sys.executable, "-m", "specc.tools.attempt", str(self.book.path), str(at), *self.work.words]
         with open(log, "a", encoding="utf-8") as file:
             process = subprocess.Popen(
                 command, stdout=subprocess.PIPE, stderr=file, stdin=subprocess.DEVNULL, text=True, env=surroundings,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -17,6 +16,7 @@ from specc.tools.attempt import PROBLEMS, attempt
 from specc.tools.cli import Failure
 from specc.tools.progress import Shown
 from specc.tools.side_by_side import SideBySide
+from specc.tools.work import Work
 from specc.train import outcome, pooled
 from specc.train.interrupt import interruptible
 from specc.train.outcome import Point, Table, number, spread
@@ -25,17 +25,6 @@ from specc.train.sweep import FAILED, FINISHED, RUNNING, SweepBook
 
 MOST_FOLDS = 5  # that have a column of their own in 80 columns
 MOST_METRICS = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """How a sweep is worked through: so many trainings at a time, on a device, with the user's code or without, and with
-    logs for TensorBoard or without."""
-
-    jobs: int = 1
-    device: str = "auto"
-    python: bool = False
-    tensorboard: bool = True
 
 
 def check(book: SweepBook) -> None:
@@ -63,11 +52,11 @@ def check(book: SweepBook) -> None:
         raise Failure(1, message if book.keys else "the folds cannot be trained")
 
 
-def run(book: SweepBook, work: Work) -> int:
-    """Train what is not finished yet, then show and write the table; the exit code."""
+def run(book: SweepBook, jobs: int, work: Work) -> int:
+    """Train what is not finished yet, so many at a time, then show and write the table; the exit code."""
     with interruptible() as stop:
-        if work.jobs > 1:
-            SideBySide(book, work.jobs, work.device, work.python, work.tensorboard, stop).run()
+        if jobs > 1:
+            SideBySide(book, jobs, work, stop).run()
         else:
             _one_after_another(book, work, stop)
         stopped = stop()
@@ -98,7 +87,7 @@ def _one_after_another(book: SweepBook, work: Work, stop: Callable[[], bool]) ->
             book.mark(at, run=run, status=RUNNING, message="")
 
         with Shown() as shown:
-            status, message = attempt(book, at, work.device, shown.report, stop, begun, work.tensorboard)
+            status, message = attempt(book, at, work, shown.report, stop, begun)
         book.mark(at, status=status, message=message)
         if message:
             print(f"failed: {message}", file=sys.stderr)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from specc.compiler import Compilation
 from specc.data.project import project_folder
-from specc.tools import common
+from specc.tools import common, work
 from specc.tools.cli import Failure, say
 
 if TYPE_CHECKING:
@@ -43,21 +43,13 @@ def arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--jobs", metavar="N", type=int, default=1, help="trainings of a sweep at a time (default: 1)")
     parser.add_argument("--out", metavar="DIR", default="runs", help="where run folders go (default: runs)")
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--precision", choices=("fp32", "bf16", "fp16"), help="the same as --set precision=…")
     for name, what in SPEED.items():
         parser.add_argument(f"--{name}", action=BooleanOptionalAction, default=None, help=f"{what}, or not")
     parser.add_argument(
-        "--no-tensorboard",
-        action="store_false",
-        dest="tensorboard",
-        help="no logs for TensorBoard, though it is installed",
-    )
-    parser.add_argument(
         "--shard", action="store_true", help="with torchrun: a part of the network in each process, not a copy"
     )
-    common.workers_option(parser)
-    common.python_option(parser)
+    work.options(parser)
     common.spec_options(parser)
 
 
@@ -105,13 +97,18 @@ def _allowed(args: Namespace) -> int:
         args.settings.append(f"sweep={', '.join(map(_values, args.sweep))}")
     compilation, project = common.compiled(args.file, args), project_folder(args.file)
     if args.folds or _sweep(compilation, args) is not None:
-        if os.environ.get("WORLD_SIZE", "1") != "1":
-            help = "`--jobs N` trains several at a time; begin it without torchrun"
-            raise Failure(2, "a sweep or folds are trained by one process each", help)
+        _one_process_each(args)
         return _many(args, compilation, project)
     if args.jobs > 1:
         raise Failure(2, "--jobs goes with --sweep and --folds", "one training has nothing beside it")
     return _ended(_run(args, compilation, project))
+
+
+def _one_process_each(args: Namespace) -> None:
+    """Refuse to part the trainings of a sweep between processes."""
+    if args.shard or os.environ.get("WORLD_SIZE", "1") != "1":
+        help = "`--jobs N` trains several at a time; begin it without torchrun and --shard"
+        raise Failure(2, "a sweep or folds are trained by one process each", help)
 
 
 def _speed(args: Namespace) -> tuple[bool | None, bool | None, bool | None]:
@@ -138,12 +135,13 @@ def _resumed(args: Namespace) -> int:
 
     if sweep_file(Path(args.resume)) is None:
         return _ended(_run(args, None, Path.cwd()))
+    _one_process_each(args)
     from specc.tools import sweeps
     from specc.train.problem import TrainProblem
 
     try:
         book = SweepBook.load(Path(args.resume))
-        return sweeps.run(book, sweeps.Work(args.jobs, args.device, args.allow_python, args.tensorboard))
+        return sweeps.run(book, args.jobs, work.Work.of(args))
     except TrainProblem as problem:
         raise common.refused(problem) from None
 
@@ -168,7 +166,7 @@ def _many(args: Namespace, compilation: Compilation, project: Path) -> int:
         book.lay_out(plan.sweep, plan.seed, args.folds)
         sweeps.check(book)
         book.create()
-        return sweeps.run(book, sweeps.Work(args.jobs, args.device, args.allow_python, args.tensorboard))
+        return sweeps.run(book, args.jobs, work.Work.of(args))
     except (TrainProblem, DataProblem, FileProblem) as problem:
         raise common.refused(problem) from None
 
