@@ -23,7 +23,7 @@ from specc.train.outcome import Point, Table, number, spread
 from specc.train.program import chosen, data_errors, weight_errors
 from specc.train.sweep import FAILED, FINISHED, RUNNING, SweepBook
 
-MOST_FOLDS = 5  # that have a column of their own in 80 columns
+WIDTH, FOLD, MEAN = 80, 8, 18  # of a line, and of the columns of a fold and of the mean
 MOST_METRICS = 4
 
 
@@ -130,16 +130,17 @@ def _points(book: SweepBook, found: Table) -> Grid:
 
 
 def _folds(point: Point) -> Grid:
-    """A row per figure: every fold where they are few, and mean and deviation; counts that are 0 in all are left out."""
+    """A row per figure: every fold where 80 columns hold them, and mean and deviation; counts that are 0 in all are left out."""
     grid = Grid(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     grid.add_column("", no_wrap=True)
-    shown = point.outcomes if len(point.outcomes) <= MOST_FOLDS else ()
+    names = dict.fromkeys(name for each in point.outcomes for name in each.figures)
+    fit = max(map(len, names)) + FOLD * len(point.outcomes) + MEAN <= WIDTH
+    shown = point.outcomes if fit else ()
     for each in shown:
         grid.add_column(f"fold {each.training.fold}", justify="right")
     for name in () if shown else ("lowest", "highest"):
         grid.add_column(name, justify="right")
     grid.add_column("mean ± deviation", justify="right", no_wrap=True)
-    names = dict.fromkeys(name for each in point.outcomes for name in each.figures)
     measures = {name for each in point.outcomes for name in each.measures}
     for name in names:
         values = point.values(name)
