@@ -213,7 +213,11 @@ def test_no_code_runs_unless_it_is_allowed(
     capfd.readouterr()
     assert main(["train", "a.net", "--device", "cpu", "--allow-python"]) == 0
     run = Run.load(capfd.readouterr().out.strip())
-    assert main(["evaluate", str(run.folder)]) == 2
+    Path("ran").unlink()
+    for more in ([], ["--data", 'python("made_waves:waves")']):
+        assert main(["evaluate", str(run.folder), *more]) == 2
+        assert "--allow-python" in capfd.readouterr().err
+    assert not Path("ran").exists()
     assert main(["evaluate", str(run.folder), "--allow-python", "--format", "json"]) == 0
     assert json.loads(capfd.readouterr().out)["figures"]["loss"] == pytest.approx(run.results["loss"], abs=1e-12)
     for name, message in (

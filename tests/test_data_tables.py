@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -240,3 +242,54 @@ def test_masks(tmp_path):
     (tmp_path / "images" / "1.png").unlink()
     with pytest.raises(DataProblem, match="has no picture"):
         source.describe()
+
+
+def _png16(path: Path, values: np.ndarray, colour: int) -> Path:
+    """A PNG of 16 bits a channel, written from the format's definition; `colour` is 0 grey, 2 RGB, 4 grey and alpha, 6 RGBA."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    height, width = values.shape[:2]
+    lines = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, colour, 0, 0, 0))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(lines)) + chunk(b"IEND", b""))
+    return path
+
+
+def test_pictures_of_16_bits_are_read_whole_or_refused(tmp_path):
+    values = np.random.default_rng(0).integers(0, 65_536, (5, 7), np.uint16)
+    for channels in (1, 3):
+        found = decode(_png16(tmp_path / "grey.png", values, 0), channels)
+        np.testing.assert_array_equal(found, np.repeat(values[None].astype(np.float32) / 65_535, channels, axis=0))
+    for colour, channels in ((2, 3), (4, 2), (6, 4)):
+        deep = np.random.default_rng(colour).integers(0, 65_536, (5, 7, channels), np.uint16)
+        with pytest.raises(DataProblem, match="16 bits each, of which Pillow would read 8") as caught:
+            decode(_png16(tmp_path / "deep.png", deep, colour), 3)
+        assert caught.value.file == tmp_path / "deep.png"
+    # Before training, whatever `broken` says: the file is whole.
+    _png16(tmp_path / "set" / "a" / "1.png", np.zeros((5, 7, 3), np.uint16), 2)
+    for broken in ("stop", "skip"):
+        with pytest.raises(DataProblem, match="16 bits each"):
+            Images(tmp_path / "set", broken=broken).load()
+
+
+def test_masks_of_16_bits_and_tiff_files_are_refused(tmp_path):
+    picture(tmp_path / "pictures" / "1.png", grey(1))
+    _png16(tmp_path / "masks" / "1.png", np.full((4, 6), 300, np.uint16), 0)
+    for broken in ("stop", "skip"):
+        with pytest.raises(DataProblem, match="the mask has pixels of the kind I;16") as caught:
+            Images(tmp_path / "pictures", masks=tmp_path / "masks", broken=broken).describe()
+        assert "8 bits" in caught.value.help
+    (tmp_path / "masks" / "1.png").unlink()
+    for name in ("1.tif", "1.tiff"):
+        picture(tmp_path / "masks" / name, grey(1))
+        with pytest.raises(DataProblem, match="not a png, jpg, bmp or gif picture") as caught:
+            Images(tmp_path / "pictures", masks=tmp_path / "masks").describe()
+        assert "save it as PNG" in caught.value.help
+        (tmp_path / "masks" / name).rename(tmp_path / "masks" / "1.png")  # a TIFF under another name
+        with pytest.raises(DataProblem, match="not a png, jpg, bmp or gif picture") as caught:
+            Images(tmp_path / "pictures", masks=tmp_path / "masks").load()
+        assert "TIFF" in caught.value.help
+        (tmp_path / "masks" / "1.png").unlink()

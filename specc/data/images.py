@@ -245,7 +245,8 @@ def _pictures(folder: Path) -> list[Path]:
     for each in found:
         if each.suffix.lower() not in SUFFIXES:
             what = "a folder" if each.is_dir() else "not a png, jpg, bmp or gif picture"
-            raise DataProblem(f"this is {what}, among pictures", "move it elsewhere", each)
+            tiff = ", or save it as PNG" if each.suffix.lower() in (".tif", ".tiff") else ""
+            raise DataProblem(f"this is {what}, among pictures", f"move it elsewhere{tiff}", each)
     if not found:
         raise DataProblem("there are no pictures in the folder", "add pictures or remove the folder", folder)
     return found

@@ -102,7 +102,8 @@ def opened(path: Path) -> Iterator[Image.Image]:
     except FileNotFoundError:
         raise MissingData("there is no such file", "check the path", path) from None
     except UnidentifiedImageError:
-        raise BrokenFile("this is not a png, jpg, bmp or gif picture", "replace or remove the file", path) from None
+        help = "replace or remove the file; save other kinds, such as TIFF, as PNG"
+        raise BrokenFile("this is not a png, jpg, bmp or gif picture", help, path) from None
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
         raise BrokenFile(f"the picture cannot be read: {error}", "replace or remove the file", path) from error
 
@@ -111,6 +112,9 @@ def _opaque(path: Path, picture: Image.Image) -> Image.Image:
     """The picture on white where it is transparent."""
     from PIL import Image
 
+    if any(";16" in str(tile[3]) for tile in getattr(picture, "tile", ())):
+        message = "its colours have 16 bits each, of which Pillow would read 8"
+        raise DataProblem(message, "save it with 8 bits a colour, in grey with 16 bits, or use arrays(…)", path)
     if picture.mode in ("I", "F"):
         raise DataProblem(
             f"its pixels are of the kind {picture.mode}", "save it with 8 or 16 bits a pixel, or use arrays(…)", path
@@ -128,7 +132,7 @@ def _indexed(path: Path, picture: Image.Image) -> Image.Image:
     if picture.mode not in ("L", "P"):
         raise DataProblem(
             f"the mask has pixels of the kind {picture.mode}",
-            "save it in grey or with a palette, a number per class",
+            "save it in grey or with a palette, 8 bits a pixel, a number per class",
             path,
         )
     return picture
