@@ -8,12 +8,15 @@ import json
 import os
 import random
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from killed import DIED
 from processes import started
 
 from specc.compiler import compile_text
@@ -77,7 +80,6 @@ def state(run: Path) -> bytes:
         return b""
 
 
-@pytest.mark.slow
 def test_a_run_that_was_killed_twice_ends_as_if_nothing_had_been(tmp_path: Path):
     whole = begin(tmp_path / "whole", 40)
     equal(whole, killed_and_resumed(tmp_path, 2, 1, 40, seed=1))
@@ -91,6 +93,42 @@ def test_a_run_that_was_killed_twenty_times_ends_as_if_nothing_had_been(tmp_path
         (tmp_path / each).mkdir()
     whole = killed_and_resumed(tmp_path / "whole", 0, world, epochs, seed=0)
     equal(whole, killed_and_resumed(tmp_path / "killed", 20, world, epochs, seed=2))
+
+
+# ------------------------------------------------------------------------------------- killed at every single write
+def ends_as_if_nothing_had_been(root: Path, numbers: list[int]) -> int:
+    """Kill a run at each of these calls that change the disk, and go on with it; at how many of them it died."""
+    whole = begin(root / "whole", 2)
+    (root / "a.net").write_text(TINY.replace("EPOCHS", "2"))
+    command = [sys.executable, str(Path(__file__).parent / "killed.py"), str(root), json.dumps(numbers)]
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=1500, check=False)
+    assert done.returncode == 0, done.stderr
+    died = 0
+    for number, ends in json.loads(done.stdout).items():
+        if ends[0] != DIED:
+            assert ends == [0], (number, done.stderr)
+            break
+        died += 1
+        run = root / number / "Net" / "1"
+        if len(ends) == 1:  # before anything of the run was there
+            with pytest.raises(TrainProblem, match="is no run folder"):
+                train(None, resume=run)
+        else:
+            assert ends[1] == 0, (number, done.stderr)
+            equal(whole, Run.load(run))
+    return died
+
+
+def test_a_run_that_was_killed_while_writing_ends_as_if_nothing_had_been(tmp_path: Path):
+    numbers = [*range(1, 100, 17)]
+    assert ends_as_if_nothing_had_been(tmp_path, numbers) == len(numbers)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", range(4))
+def test_no_write_at_which_a_run_is_killed_changes_its_end(tmp_path: Path, part: int):
+    assert 25 < ends_as_if_nothing_had_been(tmp_path, [*range(1 + part, 1000, 4)]) < 250
 
 
 # ------------------------------------------------------------------------------------------- disks that are no help
