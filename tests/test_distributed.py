@@ -181,7 +181,7 @@ def test_what_batchnorm_does_is_said_and_its_averages_are_those_of_process_0(tmp
     notes = json.loads((tmp_path / "Net" / "1" / "notes.json").read_text())
     assert any("each of the 2 processes" in each for each in notes), said
     weights = load_file(tmp_path / "Net" / "1" / "last" / "weights.safetensors")
-    assert weights["batchnorm.num_batches_tracked"] == 3 * 10  # as often as one process saw a batch
+    assert weights["1.num_batches_tracked"] == 3 * 10  # as often as one process saw a batch
 
 
 # ------------------------------------------------------------------------------------------------ ends and errors
@@ -275,7 +275,7 @@ def commands(folder: Path, *words: str) -> tuple[list[int], list[str]]:
 
 
 def wait_for(what: Callable[[], bool], running: list[subprocess.Popen[str]]) -> None:
-    until = time.monotonic() + 90
+    until = time.monotonic() + 300  # two processes that start on a busy machine
     while not what():
         assert all(each.poll() is None for each in running), [each.communicate() for each in running]
         assert time.monotonic() < until

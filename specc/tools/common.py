@@ -120,7 +120,7 @@ def exit_code(bag: Bag, strict: bool = False) -> int:
 
 UNREADABLE = {"missing-file", "unreadable-file", "not-text", "file-too-large"}
 ABSENT = {"not-a-run", "damaged-run", "no-checkpoint", "damaged-checkpoint", "no-device", "missing-data", "bad-data"}
-ABSENT |= {"missing-weights", "bad-weights"}
+ABSENT |= {"missing-weights", "bad-weights", "process-lost"}
 
 
 def refused(problem: TrainProblem | DataProblem | FileProblem) -> Failure:

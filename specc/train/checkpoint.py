@@ -90,15 +90,15 @@ def gathered(
     """
     numbers: dict[str, Any] = {}
     held: dict[str, torch.Tensor] = {}
-    for index, entries in optimizer.state_dict()["state"].items():
-        for name, value in entries.items():
+    for index, entries in sorted(optimizer.state_dict()["state"].items()):
+        for name, value in sorted(entries.items()):  # in one order, whatever order a file was read in
             kept = _taken_apart(value, f"{index}.{name}", held)
             if kept != {TENSOR: f"{index}.{name}"} and kept is not None:
                 numbers[f"{index}.{name}"] = kept
     files = {WEIGHTS: save(tensors(module)), OPTIMIZER: save(held)}
     for name, more in ((MEANS, means), (PASSING, passing)):
         if more:
-            files[name] = save({key: _copy(each) for key, each in more.items()})
+            files[name] = save({key: _copy(each) for key, each in sorted(more.items())})
     sums = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
     text = json.dumps({"state": asdict(state), "optimizer": numbers, "sha256": sums}, indent=2, allow_nan=False)
     return files | {STATE: (text + "\n").encode()}
