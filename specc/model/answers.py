@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from specc.model.heads import head
-from specc.model.losses import SHARES, says
+from specc.model.heads import SHARES, head
+from specc.model.losses import says
 from specc.text.diagnostics import Diagnostic
 
 if TYPE_CHECKING:

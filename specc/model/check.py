@@ -10,8 +10,8 @@ from specc.catalogue.axes import shape as spell
 from specc.catalogue.entry import Misfit
 from specc.model.answers import check_answers, check_measures
 from specc.model.filling import check_batching
-from specc.model.heads import maker
-from specc.model.losses import SHARES, agree, check_loss, check_target, show
+from specc.model.heads import SHARES, maker
+from specc.model.losses import agree, check_loss, check_target, show
 from specc.model.readying import augmented_shape, check_augment, check_padding, prepared_shape, ready
 from specc.model.tuning import check_tuning
 from specc.sizes.dim import Size

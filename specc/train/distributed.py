@@ -88,7 +88,7 @@ class Together(Alone):
         notes: list[str] = []
         if any(isinstance(each, _BatchNorm) for each in code.module.modules()):
             if self.own.type == "cuda":
-                module = nn.SyncBatchNorm.convert_sync_batchnorm(code.module)
+                module = nn.SyncBatchNorm.convert_sync_batchnorm(code.module)  # type: ignore[no-untyped-call]
                 code = replace(code, module=module, forward=code.speed.applied(module, self.own))
                 notes.append(f"batchnorm takes its statistics over the samples of all {self.world} processes")
             else:

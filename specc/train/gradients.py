@@ -29,7 +29,7 @@ class Gradients:
             for each in piece:
                 held = each.requires_grad
                 each.requires_grad_(True)  # else it takes no hook; `freeze … until` lets it go later
-                each.register_post_accumulate_grad_hook(self._came(at))
+                each.register_post_accumulate_grad_hook(self._came(at))  # type: ignore[no-untyped-call]
                 each.requires_grad_(held)
 
     def begin(self) -> None:
@@ -43,7 +43,7 @@ class Gradients:
         self._send([more])
         for tensors, flat, work in self.under_way:
             work.wait()
-            parts = flat.split([each.numel() for each in tensors])
+            parts = torch.split(flat, [each.numel() for each in tensors])
             for each, part in zip(tensors, parts, strict=True):
                 each.copy_(part.view_as(each))
         self.missing, self.under_way = [], []

@@ -49,14 +49,14 @@ def blocks(module: nn.Module) -> list[nn.Module]:
     A block is what the spec calls so: layers stay with theirs, which may look into their weights.
     """
     uses: dict[int, int] = {}
-    for _, each in module.named_parameters(remove_duplicate=False):
-        uses[id(each)] = uses.get(id(each), 0) + 1
+    for _, weight in module.named_parameters(remove_duplicate=False):
+        uses[id(weight)] = uses.get(id(weight), 0) + 1
     found = []
     for each in module.modules():
         if each is module or type(each).__module__.startswith("torch."):
             continue
         own = list(each.named_parameters(remove_duplicate=False))
-        if sum(weight.numel() for _, weight in own) >= LARGE and all(uses[id(weight)] == 1 for _, weight in own):
+        if sum(each_.numel() for _, each_ in own) >= LARGE and all(uses[id(each_)] == 1 for _, each_ in own):
             found.append(each)
     return found[::-1]
 

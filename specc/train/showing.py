@@ -201,7 +201,8 @@ def _seen(samples: Samples, index: int, prepared: dict[str, Array]) -> dict[str,
     """The inputs as people know them: those of the data, where `prepare` left their places alone."""
     raw = samples.feed.dataset.sample(index)[0]
     given = {name: raw[own] for name, (own, _) in samples.feed.inputs.items()}
-    return {name: given[name] if np.shape(given.get(name)) == each.shape else each for name, each in prepared.items()}
+    same = {name for name, each in given.items() if name in prepared and np.shape(each) == prepared[name].shape}
+    return {name: given[name] if name in same else each for name, each in prepared.items()}
 
 
 def layers(code: Code, samples: Samples, index: int) -> list[Layer]:

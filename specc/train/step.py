@@ -105,7 +105,7 @@ class Stepper:
             share = loss + penalty if isinstance(penalty, Tensor) else loss
             if piece.count < count:
                 share = share * (piece.count / count)
-            (share if self.scaler is None else self.scaler.scale(share)).backward()
+            (share if self.scaler is None else self.scaler.scale(share)).backward()  # type: ignore[no-untyped-call]
             losses.append(loss.detach())
             counts.append(piece.count)
             if first and piece.part:

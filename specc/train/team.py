@@ -25,7 +25,7 @@ class Piece(NamedTuple):
 
     inputs: dict[str, torch.Tensor]
     target: torch.Tensor
-    count: int
+    count: int  # type: ignore[assignment]
     part: float
 
 
