@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -645,3 +646,19 @@ def test_errors_of_numbers_equal_their_definitions():
     ]
     for meter, value in zip(meters, expected, strict=True):
         assert math.isclose(meter.value(), value, rel_tol=1e-9)
+
+
+def test_a_sample_of_a_size_that_the_network_does_not_take_is_said(tmp_path: Path):
+    for at, size in enumerate((16, 16, 16, 16, 18)):
+        for name in ("dark", "light"):
+            (tmp_path / "pictures" / name).mkdir(parents=True, exist_ok=True)
+            shade = np.full((16, size), 40 + 150 * (name == "light") + at, dtype=np.uint8)
+            Image.fromarray(shade).save(tmp_path / "pictures" / name / f"{at}.png")
+    text = """network Halves { input image: [1, H, W]; a: maxpool(4) -> interpolate(scale=4); a + image; global_avgpool; linear(2); softmax }
+    train { data images("pictures", channels=1); split train=0.6, validation=0.2, test=0.2; loss cross_entropy; batch 1; epochs 3 }
+    """
+    compilation = compile_text(text, "a.net")
+    assert compilation.ok, [each.message for each in compilation.bag]
+    with pytest.raises(TrainProblem, match=r"`Halves` does not take samples of \[1, 16, 18\]: ") as caught:
+        train(compilation, out_root=tmp_path / "runs", project=tmp_path, device="cpu")
+    assert caught.value.code == "data-shape"

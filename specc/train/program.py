@@ -53,11 +53,27 @@ class Code:
 
     def outputs(self, inputs: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """The logits by name of the output; in training mode the outputs of training are among them."""
-        found = self.forward(*(inputs[port.name] for port in self.model.inputs))
+        given = [inputs[port.name] for port in self.model.inputs]
+        try:
+            found = self.forward(*given)
+        except ValueError as error:
+            raise self._refusal(given, error) from error
         if isinstance(found, dict):
             return found
         names = [name for name, port in outputs(self.model).items() if self.module.training or not port.training]
         return {names[0]: found}
+
+    def _refusal(self, given: list[torch.Tensor], error: ValueError) -> Exception:
+        """Samples of a size that the network does not take, where that is the reason."""
+        try:
+            self.module.check(*given)  # type: ignore[operator]
+        except ValueError as said:
+            sizes = ", ".join(str(list(each.shape[1:])) for each in given)
+            help = "bring all samples to sizes that it takes: `prepare resize(…)`, `crop(…)` or `pad(…)`"
+            return TrainProblem("data-shape", f"`{self.model.name}` does not take samples of {sizes}: {said}", help)
+        except AttributeError:  # a network that takes every size has no check
+            pass
+        return error
 
     def meters(self) -> dict[str, tuple[str, Meter]]:
         """A fresh meter per measure by its label, and the name of the answer that it takes."""

@@ -39,7 +39,7 @@ class Sgd(Optimizer):
     nesterov: Flag = False
     """Look ahead along the last step first (Nesterov 1983)."""
     dampening: Rate = 0
-    """The share of the gradient that momentum leaves out: v = m * v + (1 - dampening) * g."""
+    """The share of the gradient that momentum leaves out: v = m * v + (1 - dampening) * g, from the second step on."""
 
     def refusals(self) -> Iterable[Misfit]:
         if self.nesterov and not self.momentum:
