@@ -654,7 +654,9 @@ def test_a_sample_of_a_size_that_the_network_does_not_take_is_said(tmp_path: Pat
             (tmp_path / "pictures" / name).mkdir(parents=True, exist_ok=True)
             shade = np.full((16, size), 40 + 150 * (name == "light") + at, dtype=np.uint8)
             Image.fromarray(shade).save(tmp_path / "pictures" / name / f"{at}.png")
-    text = """network Halves { input image: [1, H, W]; a: maxpool(4) -> interpolate(scale=4); a + image; global_avgpool; linear(2); softmax }
+    text = """network Halves {
+        input image: [1, H, W]; a: maxpool(4) -> interpolate(scale=4); a + image; global_avgpool; linear(2); softmax
+    }
     train { data images("pictures", channels=1); split train=0.6, validation=0.2, test=0.2; loss cross_entropy; batch 1; epochs 3 }
     """
     compilation = compile_text(text, "a.net")
