@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -139,9 +139,9 @@ def _items(items: Any) -> str:
     return ", ".join(found)
 
 
-def filled(text: str, values: Iterator[str] | None = None) -> str:
-    """The text with the numbers between its marks, or with others in their order."""
-    return SLOT.sub(lambda found: next(values) if values is not None else found.group(2), text)
+def filled(text: str) -> str:
+    """The text with the numbers that stand between its marks."""
+    return SLOT.sub(lambda found: found.group(2), text)
 
 
 def slots(text: str) -> list[tuple[str, str]]:

@@ -7,7 +7,7 @@ spec's tensor, or the batch, or the batch merged with axes beside it (`[batch * 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from specc.catalogue.op import TensorType
@@ -46,9 +46,6 @@ class View:
         if any(is_batch(size) for size in self.axes[axis]):
             return None
         return sum(sum(not is_batch(size) for size in each) for each in self.axes[:axis])
-
-    def made(self, name: str, type: TensorType, axes: tuple[Axis, ...]) -> View:
-        return replace(self, name=name, type=type, axes=axes)
 
 
 def plain(shape: tuple[Size, ...], batched: bool) -> tuple[Axis, ...]:

@@ -15,7 +15,7 @@ from specc.deploy.reading.file import Graph, Node, Unreadable
 from specc.deploy.reading.made import Parameter, Step
 from specc.deploy.reading.values import Array, Known, Sizes, as_sizes, reckoned, sized
 from specc.deploy.reading.view import BATCH, Axis, View, is_batch, plain, resized
-from specc.sizes.dim import Size, product, symbol
+from specc.sizes.dim import Size, symbol
 
 DTYPES: dict[str, Dtype] = {
     "float": "float", "float16": "float", "double": "float", "bfloat16": "float", "int64": "int", "int32": "int", "bool": "bool",
@@ -330,7 +330,3 @@ class Reading:
 def batch_in(sizes: Sequence[Size]) -> bool:
     """Whether one of the sizes depends on the batch."""
     return any(BATCH.symbols & getattr(each, "symbols", frozenset()) for each in sizes)
-
-
-def elements(shape: Sequence[Size]) -> Size:
-    return product(tuple(shape))
