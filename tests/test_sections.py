@@ -183,7 +183,7 @@ def test_values_are_expressions_that_know_the_network_and_its_file():
         ("optimizer sgd, adam", "too-many-arguments", "adam"),
         ("optimizer", "missing-argument", "optimizer"),
         ("optimizer 3", "bad-setting", "3"),
-        ("loss discriminative", "unsupported-setting", "discriminative"),
+        ("loss discriminative", "loss-mismatch", "discriminative"),
         ("augment blur(3)", "unknown-setting", "blur"),
         ("split kfold(5), test=0.2", "setting-conflict", "0.2"),
         ("precision bf8", "unknown-name", "bf8"),
@@ -207,9 +207,9 @@ def test_mistakes_are_found_where_they_stand(line: str, code: str, at: str):
     assert (code, at) in errors(f"train {{ data digits; {data} {line} }}")
 
 
-def test_what_is_not_there_yet_leaves_no_program():
-    found = compiled("train { data digits; loss discriminative }")
-    assert not found.programs
+def test_what_is_not_there_yet_leaves_no_deployment():
+    found = compiled("export { postprocess none }")
+    assert not found.deployments
     assert "not yet there" in next(iter(found.bag)).message
 
 
