@@ -217,7 +217,7 @@ def keras(model: str, folder: str, epochs: int, batch: int, clock: Clock) -> Non
 
 def specc(model: str, folder: str, epochs: int, batch: int, clock: Clock) -> None:
     """The whole command, with its run folder, figures, log and checkpoints; its events are timed on their way."""
-    from specc.tools.cli import main
+    from specc.tools.cli import program
 
     def timed(events, progress) -> None:
         report = progress.Shown.report
@@ -236,21 +236,9 @@ def specc(model: str, folder: str, epochs: int, batch: int, clock: Clock) -> Non
 
     timed(events, progress)
     sys.stdout = sys.stderr
-    spec = f"{folder}/{model}.net"
-    code = main(
-        [
-            "train",
-            spec,
-            "--out",
-            f"{folder}/runs",
-            "--device",
-            "cpu",
-            "--set",
-            f"epochs={epochs}",
-            "--set",
-            f"batch={batch}",
-        ]
-    )
+    sys.argv = ["specc", "train", f"{folder}/{model}.net", "--out", f"{folder}/runs", "--device", "cpu"]
+    sys.argv += ["--set", f"epochs={epochs}", "--set", f"batch={batch}"]
+    code = program()
     sys.stdout = sys.__stdout__
     if code:
         sys.exit(code)

@@ -2,6 +2,6 @@
 
 import sys
 
-from specc.tools.cli import main
+from specc.tools.cli import program
 
-sys.exit(main())
+sys.exit(program())
