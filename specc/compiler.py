@@ -21,7 +21,7 @@ from specc.text.record import changed
 from specc.text.source import Source
 
 if TYPE_CHECKING:
-    from specc.model.program import Deployment, Program
+    from specc.model.program import Chosen, Deployment, Program
 
 Read = Callable[[str], str | None]
 
@@ -53,6 +53,11 @@ class Compilation:
         """The model of that name, or the chosen one: `--network`, else the last of the file."""
         wanted = name or self.network
         return self.models[wanted] if wanted else list(self.models.values())[-1]
+
+    def postprocess(self, name: str) -> tuple[Chosen, ...]:
+        """The steps of `postprocess` of that network; of several phases the last one's."""
+        found = [program for (network, _), program in self.programs.items() if network == name]
+        return found[-1].postprocess if found else ()
 
 
 def compile_text(

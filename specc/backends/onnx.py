@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from specc.backends import onnx_weights
 from specc.backends.onnx_fold import fold
 from specc.backends.onnx_graph import PREPARE, Builder, Node, PartGraph, StepGraph, Tensor, WeightUse
+from specc.backends.onnx_heads import applied
 from specc.backends.onnx_proto import Constant, OnnxNode, TensorInfo
 from specc.backends.onnx_sizes import Sizes, UnknownSize
 from specc.backends.onnx_weights import WeightProblem, WeightSource
@@ -65,12 +66,13 @@ def lower(
     metadata: Mapping[str, str] | None = None,
     prepare: Mapping[str, Preparation] | None = None,
     folded: bool = False,
+    threshold: float | None = None,
 ) -> OnnxModel:
     """The graph of a model for inference: parts that only training needs, or that nothing needs, are left out.
 
     `outputs` names what to give instead of the network's outputs: outputs, labels, or paths of steps. Without
     `weights` the graph is whole but cannot be written. `prepare` is built in before the inputs it names.
-    `folded` puts batch normalisations into the layers before them.
+    `folded` puts batch normalisations into the layers before them. `threshold` is that of `postprocess`: see `heads.ends`.
 
     Raises:
         SpecError: a step that ONNX cannot express, with its place, or an output that does not exist.
@@ -78,7 +80,7 @@ def lower(
     """
     if weights is not None:
         onnx_weights.check(model, weights)
-    asked = _asked(model, outputs)
+    asked = _asked(model, outputs, threshold)
     builder = Builder(model)
     env: dict[ValueId, Tensor] = {}
     for port in model.inputs:
@@ -222,9 +224,9 @@ def _refusal(step: Step, message: str, help: str = "") -> SpecError:
 
 
 # ----------------------------------------------------------------------------------------------------- the outputs
-def _asked(model: Model, names: Sequence[str] | None) -> list[End]:
+def _asked(model: Model, names: Sequence[str] | None, threshold: float | None) -> list[End]:
     try:
-        return ends_of(model, names)
+        return ends_of(model, names, threshold)
     except Misfit as misfit:
         span: Span | None = model.outputs[0].span if model.outputs else None
         raise SpecError(Diagnostic(misfit.code, span, misfit.message, misfit.help)) from misfit
@@ -236,7 +238,7 @@ def _ends(builder: Builder, asked: Sequence[End], env: dict[ValueId, Tensor]) ->
     for each in asked:
         tensor = env[each.value]
         if each.applied:
-            tensor = _applied(builder, each, tensor)
+            tensor = applied(builder, each, tensor)
         elif tensor.kind == "input" and tensor.name == each.name:
             ends.append(tensor)  # an input that is an output as it is
             continue
@@ -245,14 +247,6 @@ def _ends(builder: Builder, asked: Sequence[End], env: dict[ValueId, Tensor]) ->
         builder.rename(tensor, each.name)
         ends.append(tensor)
     return ends
-
-
-def _applied(builder: Builder, end: End, x: Tensor) -> Tensor:
-    """A head that the network itself does not have."""
-    kind, words = {"softmax": ("Softmax", {}), "argmax": ("ArgMax", {"keepdims": 0})}[end.applied]
-    node = builder.node(kind, end.name, (x,), (end.type(builder.model),), axis=x.dim(end.axis), **words)
-    node.doc = f"{end.applied} of the output, asked for in `export`"
-    return node.outputs[0]
 
 
 def _alive(builder: Builder, ends: Sequence[Tensor]) -> list[Node]:

@@ -75,16 +75,19 @@ class Postprocess:
         Without a threshold, yes is what is above `yes`, and of several classes the largest number is said. Places that
         are `outside`, as a smaller sample was padded, are background.
         """
-        steps = self.steps
-        if steps and isinstance(steps[0], Threshold):
-            classes, steps = steps[0].classes(output, axis), steps[1:]
+        if self.steps and isinstance(self.steps[0], Threshold):
+            classes = self.steps[0].classes(output, axis)
         else:
             classes = (output > yes).astype(np.int64) if axis is None else output.argmax(axis).astype(np.int64)
         if sizes is not None:
             classes = classes.reshape(len(classes), *sizes)
         if outside is not None:
             classes = np.where(outside, 0, classes)
-        for step in steps:
-            assert isinstance(step, LargestRegions)
-            classes = np.stack([step.kept(each) for each in classes])
+        return self.kept(classes)
+
+    def kept(self, classes: Array) -> Array:
+        """What the steps behind a threshold leave of the class numbers of a batch."""
+        for step in self.steps:
+            if isinstance(step, LargestRegions):
+                classes = np.stack([step.kept(each) for each in classes])
         return classes

@@ -1,4 +1,4 @@
-"""The network of a file without the `prepare` that is built in before it, for what must be prepared as a whole."""
+"""The network of a file without what `prepare` and `postprocess` built in around it, for what they must see whole."""
 
 from __future__ import annotations
 
@@ -30,8 +30,9 @@ def training_prepared(predictor: Predictor, side: Side, array: Array) -> Array:
 
 
 def network_alone(predictor: Predictor) -> Predictor:
-    """A predictor of the network alone, on the same device; the one given, where nothing is built in before it."""
-    if not predictor.description.prepared_in_graph:
+    """A predictor of the network alone, on the same device; the one given, where nothing is built in around it."""
+    said = predictor.description
+    if not said.prepared_in_graph and said.threshold is None:
         return predictor
     from specc.backends.onnx_weights import Arrays
     from specc.deploy.export import export

@@ -70,7 +70,8 @@ class Description:
 
     `prepare` holds the fitted steps of each input by its name; `prepared_in_graph` says that the file does them itself,
     so that its inputs are the raw ones. `folded`: batch normalisations are folded into the layers before them. `ranges`
-    are those of tensors in int8, `accuracy` the figures on the test part, of this file and of one in fp32.
+    are those of tensors in int8, `threshold` is that of `postprocess` where the file says classes by it, `accuracy` the
+    figures on the test part, of this file and of one in fp32.
     """
 
     network: str
@@ -87,6 +88,7 @@ class Description:
     folded: bool
     precision: str
     ranges: Mapping[str, tuple[float, float]]
+    threshold: float | None
     accuracy: Mapping[str, Any]
     encoding: Any
     proof: Mapping[str, Any] | None
@@ -95,7 +97,7 @@ class Description:
 
     def form(self, model: Model) -> Form:
         """The form that the file has of its network; raises NotOurs for a preparation that cannot be built in."""
-        form = Form(self.asked, {}, self.folded, self.precision, self.ranges)
+        form = Form(self.asked, {}, self.folded, self.precision, self.ranges, self.threshold)
         if not self.prepared_in_graph:
             return form
         from specc.data.sources import DataProblem
@@ -146,6 +148,7 @@ def describe(
         "tolerance": TOLERANCES[form.precision] if tolerance is None else tolerance,
         "precision": form.precision,
         "ranges": {name: list(each) for name, each in form.ranges.items()},
+        "threshold": form.threshold,
         "accuracy": dict(accuracy or {}),
         "prepare": dict(prepare or {}),
         "prepared_in_graph": bool(form.inside),
@@ -212,6 +215,7 @@ def _read(said: Mapping[str, str], name: str) -> Description:
         json.loads(said.get("specc.folded", "false")),
         json.loads(said.get("specc.precision", '"fp32"')),
         {name: (each[0], each[1]) for name, each in json.loads(said.get("specc.ranges", "{}")).items()},
+        json.loads(said.get("specc.threshold", "null")),
         json.loads(said.get("specc.accuracy", "{}")),
         value("encoding"),
         None if said[PROOF] == UNPROVED else json.loads(said[PROOF]),

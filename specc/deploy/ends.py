@@ -24,12 +24,15 @@ def errors(
 
     plain = run_torch(model, module, dict(inputs))
     below: dict[str, Array] = {}
-    if any(each.of and each.applied != "softmax" for each in ends):
+    if any(each.of and each.applied != "softmax" and each.above is None for each in ends):
         below = run_torch(model, module.logits, dict(inputs))
     names = {port.value: name for name, port in named_outputs(model).items()}
     found: dict[str, float] = {}
     for each in ends:
-        if each.applied == "argmax":
+        if each.above is not None:
+            dim = None if each.axis is None else _dim(model, each)
+            found[each.name] = _thresholded(got[each.name], plain[each.of], dim, each.above)
+        elif each.applied in ("argmax", "classes"):
             found[each.name] = _chosen(got[each.name], below[each.of], _dim(model, each))
         elif each.applied == "softmax":
             found[each.name] = error(got[each.name], _softmax(plain[each.of], _dim(model, each)))
@@ -41,6 +44,7 @@ def errors(
 
 
 def _dim(model: Model, end: End) -> int:
+    assert end.axis is not None
     return end.axis + int(model.type(end.value).batched)
 
 
@@ -49,6 +53,30 @@ def _softmax(scores: Array, dim: int) -> Array:
 
     shares: Array = torch.from_numpy(scores).softmax(dim).numpy()
     return shares
+
+
+def _thresholded(classes: Array, shares: Array, dim: int | None, above: float) -> float:
+    """How far the probabilities are from others by which these classes would have been said: 0 where they are those."""
+    import numpy as np
+
+    if dim is None:
+        shares = np.stack([1 - shares, shares], 0)
+        return _said(classes.reshape(shares.shape[1:]), shares, above)
+    return _said(classes, np.moveaxis(shares, dim, 0), above)
+
+
+def _said(classes: Array, shares: Array, above: float) -> float:
+    """The same with the classes of `shares` in front."""
+    import numpy as np
+
+    if classes.shape != shares.shape[1:] or classes.dtype != np.int64:
+        return float("inf")
+    if classes.size and not 0 <= classes.min() <= classes.max() < len(shares):
+        return float("inf")
+    best, own = shares[1:].max(0), np.take_along_axis(shares, classes[None], 0)[0]
+    least = np.where(classes == 0, best, above)  # should not be above the next
+    most = np.where(classes == 0, np.float64(above), own)
+    return float(np.maximum(np.maximum(least - most, np.where(classes == 0, 0, best - own)), 0).max(initial=0))
 
 
 def _chosen(classes: Array, scores: Array, dim: int) -> float:

@@ -25,7 +25,8 @@ class Form:
     """`outputs` are those asked for, None for all; `inside` is what is done to inputs before the network.
 
     `folded` says that batch normalisations are folded into the layers before them, `precision` how numbers are kept,
-    `ranges` for int8 between which numbers each tensor lies.
+    `ranges` for int8 between which numbers each tensor lies. `threshold` is the probability from which classes are said,
+    None where no `postprocess` is inside.
     """
 
     outputs: tuple[str, ...] | None = None
@@ -33,10 +34,18 @@ class Form:
     folded: bool = True
     precision: str = "fp32"
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    threshold: float | None = None
 
     def lower(self, model: Model, weights: WeightSource | None) -> OnnxModel:
         """The graph of the file."""
-        found = lower(model, weights=weights, outputs=self.outputs, prepare=self.inside, folded=self.folded)
+        found = lower(
+            model,
+            weights=weights,
+            outputs=self.outputs,
+            prepare=self.inside,
+            folded=self.folded,
+            threshold=self.threshold,
+        )
         if self.precision == "fp16":
             return half(found)
         if self.precision == "int8":
@@ -46,7 +55,7 @@ class Form:
 
     def gives(self, model: Model) -> list[End]:
         """The outputs of the file."""
-        return ends(model, self.outputs)
+        return ends(model, self.outputs, self.threshold)
 
     def takes(self, model: Model, port: Port) -> TensorType:
         """The type of an input of the file."""

@@ -33,7 +33,7 @@ def mask(predictor: Predictor, prediction: Prediction) -> Array | None:
     for side in predictor.outputs:
         array = prediction.outputs[side.name]
         if _is_classes(array, rank):
-            return _back(predictor, array, given.shape[1:])
+            return _back(predictor, predictor.postprocess.kept(array[None])[0], given.shape[1:])
         if _is_shares(predictor, side, array, rank):
             if predictor.postprocess.steps:
                 return _back(predictor, _answered(predictor, side, array), given.shape[1:])

@@ -165,7 +165,23 @@ def _slid(predictor: Predictor, alone: Predictor, sample: Sample, how: How) -> d
     if given.ndim != len(side.shape):
         raise BadInput(f"`{side.name}` is {list(given.shape)}, the network takes {side.spelled()}")
     array = training_prepared(predictor, side, given)
-    return slide(alone.run, array, how.window, how.batch, how.windows)
+    made = slide(alone.run, array, how.window, how.batch, how.windows)
+    return {
+        each.name: made[each.name] if each.name in made else _decided(predictor, each, made)
+        for each in predictor.outputs
+    }
+
+
+def _decided(predictor: Predictor, side: Side, made: Mapping[str, Array]) -> Array:
+    """The classes that the file says by its threshold, of probabilities that were blended."""
+    from specc.data.postprocess import Threshold
+
+    above = predictor.description.threshold
+    assert above is not None
+    of = side.name.removesuffix(".classes")
+    shares = made[of] if of in made else next(iter(made.values()))
+    found: Array = Threshold(above).classes(shares[None], 1 if len(shares) > 1 else None)[0]
+    return found if len(shares) > 1 else found[0]
 
 
 def _windows(predictor: Predictor) -> str:

@@ -123,9 +123,7 @@ class Predictor:
 
         if "postprocess" not in self.description.origin.text:
             return Postprocess(())  # nor need it be compiled
-        found = compilation(self.description)
-        programs = [program for (name, _), program in found.programs.items() if name == self.description.network]
-        steps = programs[-1].postprocess if programs else ()
+        steps = compilation(self.description).postprocess(self.description.network)
         return Postprocess(tuple(implementation(each.entry.runs)(**each.entry.keywords()) for each in steps))
 
     def run(self, inputs: Mapping[str, Any] | Any) -> dict[str, Array]:

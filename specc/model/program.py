@@ -121,7 +121,8 @@ def before_and_after(measure: Measure, postprocess: tuple[Chosen, ...]) -> tuple
 class Deployment:
     """What an `export` section asks for. `outputs` are names, empty for all; `sizes` bind unknown sizes.
 
-    `prepare` says whether the file prepares its inputs itself, `folded` whether batch normalisations are folded,
+    `prepare` says whether the file prepares its inputs itself, `postprocess` whether it says classes by a threshold,
+    `folded` whether batch normalisations are folded,
     `calibrate` how many training samples the ranges of int8 are taken from.
     """
 
@@ -130,6 +131,7 @@ class Deployment:
     outputs: tuple[str, ...]
     sizes: Mapping[str, int]
     prepare: bool = True
+    postprocess: bool = True
     folded: bool = True
     calibrate: int = 256
     span: Span | None = None

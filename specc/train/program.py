@@ -91,9 +91,6 @@ def chosen(compilation: Compilation, phase: str = "") -> tuple[Model, Program]:
     model = compilation.model()
     program = compilation.programs.get((model.name, phase))
     if program is None:
-        for each in compilation.bag:
-            if each.code == "unsupported-setting":
-                raise TrainProblem(each.code, each.message, each.help)
         known = sorted(each for network, each in compilation.programs if network == model.name and each)
         what = f"`train {phase}` section" if phase else "`train` section"
         help = f"its phases are {', '.join(known)}" if known else f"write `train for {model.name} {{ … }}`"

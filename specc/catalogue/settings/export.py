@@ -68,7 +68,9 @@ class WholeNumbers(Setting):
 
 
 class Outputs(Setting):
-    """What the exported file gives: outputs of the network by name; all of them otherwise."""
+    """What the exported file gives: outputs of the network by name, `softmax`, `argmax`, `classes` (by the `threshold` of
+    `postprocess`, where there is one) or `logits` of them; otherwise all outputs of the network, and `classes` where there
+    is a `threshold`."""
 
     role = "export"
     name = "outputs"
@@ -95,6 +97,20 @@ class PrepareInside(Setting):
 
     kind: optional(Annotated[str, choice("inside")])  # type: ignore[valid-type]
     """`none`: the file takes what the network takes."""
+
+
+class PostprocessInside(Setting):
+    """Whether the file says classes itself as `threshold` of `postprocess` does: as its output `classes`, whole numbers.
+
+    ONNX has no connected regions: `largest_regions` is done by `specc predict`, as all of `postprocess` with `none`.
+    """
+
+    role = "export"
+    name = "postprocess"
+    default = "inside"
+
+    kind: optional(Annotated[str, choice("inside")])  # type: ignore[valid-type]
+    """`none`: the file gives what the network gives."""
 
 
 class BatchNormInside(Setting):

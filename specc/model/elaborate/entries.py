@@ -10,7 +10,6 @@ from typing import Any
 from specc.catalogue import registry
 from specc.catalogue.entry import Field
 from specc.catalogue.setting import Dotted, Held, Phase, Phased, Setting
-from specc.catalogue.settings.later import LATER
 from specc.model.elaborate.calls import make
 from specc.model.elaborate.evaluate import Evaluator
 from specc.model.elaborate.fitting import unknown_argument
@@ -43,16 +42,11 @@ Refer = Callable[[tree.Expr], str]
 
 
 def find(name: str, role: str, span: Span) -> type[Setting]:
-    """The entry of that name; raises `unsupported-setting` for one that is only planned, `unknown-setting` else."""
+    """The entry of that name; raises `unknown-setting`."""
     kind = registry.setting(name, role)
     if kind is not None:
         return kind
-    later = LATER.get(role, ())
-    known = registry.setting_names(role)
-    if name in later:
-        help = f"there are: {', '.join(known)}" if known else ""
-        raise problem("unsupported-setting", span, f"the {ROLES[role]} `{name}` is not yet there in this version", help)
-    help = suggestion(name, (*known, *later))
+    help = suggestion(name, registry.setting_names(role))
     message = (
         f"`{role}` has no setting `{name}`" if role in ("train", "export") else f"there is no {ROLES[role]} `{name}`"
     )

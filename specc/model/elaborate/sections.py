@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from typing import Any
 
 from specc.catalogue import registry
 from specc.catalogue.entry import Misfit
 from specc.catalogue.setting import OPSET, Setting
+from specc.model.elaborate.belonging import section_of
 from specc.model.elaborate.changes import changed
 from specc.model.elaborate.entries import Entries, article, find, such_as
 from specc.model.elaborate.files import Unit
@@ -21,7 +22,7 @@ from specc.model.program import Chosen, Deployment, Measure, Program, Term, befo
 from specc.sizes.dim import product
 from specc.syntax import tree
 from specc.syntax.parse import parse_expression
-from specc.text.diagnostics import Bag, Diagnostic, SpecError
+from specc.text.diagnostics import Bag, SpecError
 from specc.text.source import Span
 
 
@@ -47,29 +48,6 @@ def deployment(unit: Unit, model: Model, bag: Bag, overrides: Mapping[str, str] 
     settings = changed(section, overrides or {}, bag) if section is not None else ()
     reader = _Reader(unit, model, bag, settings)
     found: Deployment | None = reader.attempt(lambda: reader.deployment(section))
-    return found
-
-
-def section_of(unit: Unit, kind: Literal["train", "export"], network: str, phase: str, bag: Bag) -> tree.Section | None:
-    """The section of that kind and phase that belongs to a network; one without `for` belongs to the last network."""
-    found: tree.Section | None = None
-    last = next(reversed(unit.networks), "")
-    for section in unit.sections:
-        if section.network and section.network not in unit.networks:
-            message = f"there is no network `{section.network}`"
-            bag.add(Diagnostic("unknown-network", section.span, message, suggestion(section.network, unit.networks)))
-        belongs = section.network == network if section.network else kind == "export" or network == last
-        if section.kind != kind or section.phase != phase or not belongs:
-            continue
-        if found is not None and bool(found.network) == bool(section.network):
-            message = f"there are two `{kind}` sections for `{network}`"
-            bag.add(
-                Diagnostic(
-                    "duplicate-section", section.span, message, "make one of them, or name a phase: `train tune { … }`"
-                )
-            )
-        if found is None or section.network:
-            found = section
     return found
 
 
@@ -313,26 +291,34 @@ class _Reader:
     def deployment(self, section: tree.Section | None) -> Deployment:
         """The export settings; outputs must be known, sizes unknown."""
         self._names("export")
-        opset, prepare, norms = (self._single(name, "export") for name in ("opset", "prepare", "batchnorm"))
+        whole = {name: self._single(name, "export") for name in ("opset", "prepare", "postprocess", "batchnorm")}
         precisions = [one for line in self._each("precision", self._values, "export") for one in line]
         if len(precisions) > 1:
             raise problem("setting-conflict", precisions[1].span, "a file has one precision", "export twice")
+        found = {name: each.entry for name, each in whole.items() if each is not None}
+        opset = whole["opset"]
         if opset is not None and opset.entry.number != OPSET:
             message = f"opset {opset.entry.number} is not yet there in this version"
             raise problem("unsupported-setting", opset.place("number"), message, f"leave it at {OPSET}")
         sizes: dict[str, int] = {}
         for each in self._each("sizes", self._plain, "export"):
             sizes |= each.entry.extra_values
-        named: list[str] = []
-        for each in self._each("outputs", self._plain, "export"):
-            named += self._deployed(each)
-        if opset is None or not precisions or prepare is None or norms is None:
+        named = [name for each in self._each("outputs", self._plain, "export") for name in self._deployed(each)]
+        if len(found) < len(whole) or not precisions:
             raise Silent
-        inside, folded = prepare.entry.kind is not None, norms.entry.kind == "folded"
-        span = section.span if section else None
+        kinds = [found[name].kind for name in ("prepare", "postprocess", "batchnorm")]
         precision = precisions[0].entry
-        calibrate = getattr(precision, "calibrate", 0)
-        return Deployment(opset.entry.number, precision.name, tuple(named), sizes, inside, folded, calibrate, span)
+        return Deployment(
+            found["opset"].number,
+            precision.name,
+            tuple(named),
+            sizes,
+            prepare=kinds[0] is not None,
+            postprocess=kinds[1] is not None,
+            folded=kinds[2] == "folded",
+            calibrate=getattr(precision, "calibrate", 0),
+            span=section.span if section else None,
+        )
 
     def _deployed(self, chosen: Chosen) -> list[str]:
         """Outputs by name, and heads of outputs; what stands inside the network is for programs."""

@@ -18,6 +18,7 @@ from specc.data.sources import DataProblem
 from specc.deploy.described import Origin, Side
 from specc.deploy.export import Exported, export
 from specc.deploy.form import Form, insides, sizes_of
+from specc.model.graph import Model
 from specc.text.diagnostics import Bag, SpecError
 from specc.tools import common
 from specc.tools.cli import Failure
@@ -45,6 +46,7 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--no-prepare", action="store_true", help="leave `prepare` out: the file takes what the network takes"
     )
+    parser.add_argument("--no-postprocess", action="store_true", help="leave `postprocess` out: no output `classes`")
     parser.add_argument("--keep-batchnorm", action="store_true", help="batch normalisations stay nodes of their own")
     side = parser.add_mutually_exclusive_group()
     side.add_argument("--single-file", action="store_true", help="weights inside the file, whatever their size")
@@ -91,7 +93,7 @@ def run(args: Namespace) -> int:
         weights.close()
     for remark in match(found.model(), weights).remarks:
         print(f"note: {remark}", file=sys.stderr)
-    _say(written, form)
+    _say(written, form, found.model())
     if args.triton:
         _serve(args)
     return 0
@@ -141,7 +143,13 @@ def _deployed(found: Compilation, args: Namespace, extra: Mapping[str, Any]) -> 
         message = "onnxruntime has no kernels for bf16 on CPUs, nor ONNX a convolution in it before opset 22"
         raise Failure(1, message, "take fp16, or int8", "unsupported-setting")
     args.calibrate = args.calibrate or (deployment.calibrate if deployment else 0) or CALIBRATED
-    return found, Form(outputs, inside, folded, precision)
+    steps = () if args.no_postprocess or (deployment and not deployment.postprocess) else found.postprocess(name)
+    threshold = next((each.entry.x for each in steps if each.entry.first), None)
+    for each in steps:
+        if not each.entry.first:
+            what = f"`{each.entry.name}` is not in the file, since ONNX has no connected regions"
+            print(f"note: {what}; `specc predict` does it", file=sys.stderr)
+    return found, Form(outputs, inside, folded, precision, threshold=threshold)
 
 
 def _lowered(
@@ -201,7 +209,7 @@ def _source(args: Namespace) -> tuple[Compilation, WeightFile, dict[str, Any]]:
     return found, common.weights(args.weights), {}
 
 
-def _say(written: Exported, form: Form) -> None:
+def _say(written: Exported, form: Form, model: Model) -> None:
     side = f" and {written.side.name}" if written.side else ""
     size = written.weights / 2**20
     print(f"wrote {written.path}{side} ({size:.1f} MiB of weights)", file=sys.stderr)
@@ -209,6 +217,10 @@ def _say(written: Exported, form: Form) -> None:
         if inside.steps:
             taken = Side(name, inside.raw.dtype, inside.raw.shape)
             print(f"takes `{name}` {taken.dtype} {taken.spelled()}, raw: {inside.steps} in the file", file=sys.stderr)
+    if form.threshold is not None:
+        said = [each.name for each in form.gives(model) if each.above is not None]
+        if said:
+            print(f"gives {', '.join(said)}: threshold({form.threshold:g}) in the file", file=sys.stderr)
     if written.proof is None:
         print("unproved: specc verify can prove it later", file=sys.stderr)
         return
