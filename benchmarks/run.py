@@ -1,4 +1,4 @@
-"""`python benchmarks/run.py [check|export|scale …]`: speed as ratios against peers, both measured in one run.
+"""`python benchmarks/run.py [check|export|runtime|scale …]`: speed as ratios against peers, both measured in one run.
 
 Whole processes, taken in turns so that a busy machine is busy for both; the ratio is of medians, the spread is beside it.
 """
@@ -85,6 +85,39 @@ def export(rounds: int) -> None:
         )
 
 
+def runtime(rounds: int) -> None:
+    """onnxruntime on the two files of ResNet-50, ours and torch's optimised export of the same weights, in turns."""
+    import numpy as np
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = int(os.environ["OMP_NUM_THREADS"])
+    with tempfile.TemporaryDirectory() as folder:
+        weights, paths = f"{folder}/weights.safetensors", (f"{folder}/ours.onnx", f"{folder}/theirs.onnx")
+        subprocess.run([*PEER, "save", weights], check=True)
+        timed([*SPECC, "export", *RESNET, "--weights", weights, "--no-proof", "-o", paths[0]])
+        timed([*PEER, "export", weights, paths[1]])
+        sessions = [onnxruntime.InferenceSession(each, options, providers=["CPUExecutionProvider"]) for each in paths]
+    names = [each.get_inputs()[0].name for each in sessions]
+    for batch in (1, 8):
+        x = np.random.default_rng(0).standard_normal((batch, 3, 224, 224), dtype=np.float32)
+        answers = [session.run(None, {name: x})[0] for session, name in zip(sessions, names, strict=True)]
+        apart = float(np.abs(answers[0] - answers[1]).max())
+        for order in ((0, 1), (1, 0)):
+            seconds: tuple[list[float], list[float]] = ([], [])
+            for _ in range(4 * rounds):
+                for who in order:
+                    start = time.perf_counter()
+                    sessions[who].run(None, {names[who]: x})
+                    seconds[who].append(time.perf_counter() - start)
+            us, them = map(statistics.median, seconds)
+            first = "specc's first" if order[0] == 0 else "torch's first"
+            print(
+                f"run ResNet-50 by onnxruntime, batch {batch}, {first}: {us / them:.3f} of the time of torch's file "
+                f"(at most 1.02); {us * 1000:.1f} ms, {them * 1000:.1f} ms; answers within {apart:.1e}"
+            )
+
+
 def scale(rounds: int) -> None:
     """The cost of checking 100, 1,000 and 10,000 layers, in one process each; start-up is measured apart."""
     with tempfile.TemporaryDirectory() as folder:
@@ -106,7 +139,7 @@ if __name__ == "__main__":
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # both sides keep their bytecode, as installed packages do
-    wanted = [each for each in sys.argv[1:] if not each.isdigit()] or ["check", "export", "scale"]
+    wanted = [each for each in sys.argv[1:] if not each.isdigit()] or ["check", "export", "runtime", "scale"]
     numbers = [int(each) for each in sys.argv[1:] if each.isdigit()] or [7]
     for each in wanted:
-        {"check": check, "export": export, "scale": scale}[each](numbers[0])
+        {"check": check, "export": export, "runtime": runtime, "scale": scale}[each](numbers[0])

@@ -25,7 +25,14 @@ VOLUME = (
 )
 LINE = "network L {\n input v: [2, T]\n conv(4, 3, padding=1) -> layernorm(axis=0) -> gelu -> conv(3, 1) -> softmax(axis=0)\n}\n"
 TOKENS = "network T {\n input t: [6, 8]\n layernorm -> linear(8) -> gelu -> linear(3) -> softmax(axis=-1)\n}\n"
-TEXTS = [NET, DIGITS, VOLUME, LINE, TOKENS]
+ATTEND = """network A {
+    input t: [6, 8]
+    same: attention(t, t, t, heads=2)
+    kept: parameter [8, 6]
+    output y: linear(matmul(t + same, kept), 5, bias=false)
+}
+"""
+TEXTS = [NET, DIGITS, VOLUME, LINE, TOKENS, ATTEND]
 
 
 def file_of(text: str, folder: Path, precision: str, **more: Any) -> Path:
@@ -57,10 +64,11 @@ def test_half_precision_keeps_inputs_and_outputs(tmp_path: Path, text: str) -> N
     assert read(path).tolerance == 2e-2
 
 
-@pytest.mark.parametrize("text", [NET, DIGITS, VOLUME, LINE])
+@pytest.mark.parametrize("text", TEXTS)
 def test_whole_numbers_are_verified(tmp_path: Path, text: str) -> None:
     path = file_of(text, tmp_path, "int8")
-    assert {onnx.TensorProto.INT8, onnx.TensorProto.INT32} <= types_of(path)
+    assert onnx.TensorProto.INT8 in types_of(path)
+    assert (onnx.TensorProto.INT32 in types_of(path)) == (text not in (TOKENS, ATTEND)), "of a bias inside of a layer"
     verdict = verify(path, weights_of(model_of(text)))
     assert verdict.ok, verdict.wrong
     assert verdict.proof is not None
@@ -96,6 +104,26 @@ def test_onnxruntime_computes_in_whole_numbers(tmp_path: Path) -> None:
     kinds = [node.op_type for node in onnx.load(str(tmp_path / "optimised.onnx")).graph.node]
     assert {"QLinearConv", "QGemm"} <= set(kinds)
     assert "DequantizeLinear" not in kinds
+
+
+@pytest.mark.parametrize(("text", "layers"), [(TOKENS, 2), (ATTEND, 6)])
+def test_dense_layers_at_many_places_are_computed_in_whole_numbers(tmp_path: Path, text: str, layers: int) -> None:
+    """Their kernels are stored as they are multiplied, [in, out], in whole numbers; the bias is added in fp32."""
+    model = model_of(text)
+    ranges = dict.fromkeys(watched(Form().lower(model, None)), (-6.0, 6.0))
+    graph = Form(precision="int8", ranges=ranges).lower(model, Arrays(weights_of(model)))
+    assert not [node for node in graph.nodes if node.kind == "Transpose" and "weight" in node.inputs[0]]
+    write(graph, tmp_path / "n.onnx")
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "optimised.onnx")
+    options.log_severity_level = 3
+    onnxruntime.InferenceSession(str(tmp_path / "n.onnx"), options, providers=["CPUExecutionProvider"])
+    kinds = [node.op_type for node in onnx.load(str(tmp_path / "optimised.onnx")).graph.node]
+    assert kinds.count("MatMulIntegerToFloat") == layers
+    stored = {each.name: onnx.numpy_helper.to_array(each) for each in onnx.load(str(tmp_path / "n.onnx")).graph.initializer}
+    for name, whole in stored.items():
+        if name.endswith(".int8"):
+            assert (np.abs(whole).max(0) == 127).all(), "each output channel has a scale"
 
 
 def test_numbers_that_half_precision_cannot_hold_are_refused(tmp_path: Path) -> None:

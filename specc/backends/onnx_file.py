@@ -185,7 +185,8 @@ class _Copying:
 
 
 def compute(use: WeightUse, array: Callable[[str], Any], read: dict[str, None]) -> Any:
-    """The array of a weight that is worked out from others; the keys it reads are added to `read`."""
+    """The array of a weight that is worked out from others, `array` giving those, which may be changed; the keys it
+    reads are added to `read`."""
 
     class Reading(dict[str, Any]):
         def __missing__(self, name: str) -> Any:

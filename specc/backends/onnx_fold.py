@@ -71,14 +71,16 @@ class _Folding:
         return weights["scale"] / root if "scale" in self._sources else 1 / root
 
     def kernel(self, weights: Mapping[str, Any]) -> Any:
-        """The kernel with each output channel scaled."""
+        """The kernel with each output channel scaled, in its place: large ones are in memory once."""
         kernel, factor = weights["kernel"], self._factor(weights).astype("float32")
         if self._kind == "ConvTranspose":  # [in, out / groups, …], the groups one after the other along the first axis
             groups = int(self._attributes.get("group", 1))
             split = kernel.reshape(groups, -1, *kernel.shape[1:])
-            return (split * factor.reshape(groups, 1, -1, *[1] * (kernel.ndim - 2))).reshape(kernel.shape)
+            split *= factor.reshape(groups, 1, -1, *[1] * (kernel.ndim - 2))
+            return kernel
         last = self._kind == "Gemm" and not self._attributes.get("transB")
-        return kernel * (factor if last else factor.reshape(-1, *[1] * (kernel.ndim - 1)))
+        kernel *= factor if last else factor.reshape(-1, *[1] * (kernel.ndim - 1))
+        return kernel
 
     def bias(self, weights: Mapping[str, Any]) -> Any:
         """What is added to each output channel."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from specc.backends.onnx import OnnxModel
@@ -18,14 +18,14 @@ from specc.backends.onnx_proto import Constant, OnnxNode, TensorInfo
 from specc.backends.onnx_weights import length
 
 Ranges = Mapping[str, tuple[float, float]]
-LAYERS: Final = ("Conv", "Gemm")
+LAYERS: Final = ("Conv", "Gemm", "MatMul")
 _JOINED: Final = ("Relu",)  # done within the layer before it
 _WHOLE: Final = 127
 
 
 def watched(graph: OnnxModel) -> list[str]:
     """The tensors whose ranges have to be known."""
-    return list(dict.fromkeys(name for pair in _layers(graph) for name in pair[1:] if name))
+    return list(dict.fromkeys(name for each in _layers(graph) for name in (each.x, each.result) if name))
 
 
 def quantised(graph: OnnxModel, ranges: Ranges) -> OnnxModel:
@@ -33,22 +33,51 @@ def quantised(graph: OnnxModel, ranges: Ranges) -> OnnxModel:
     return _Quantising(graph, ranges).graph()
 
 
-def _layers(graph: OnnxModel) -> list[tuple[OnnxNode, str, str]]:
-    """Each layer with weights of its own, its input and the tensor that is its result in int8 ("" for an output)."""
-    weights = {use.info.name for use in graph.weights}
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A layer in the graph: its input `x`, the tensor that is its `result` in int8 ("" for none, such as before a bias
+    that is added), its weights, and what `turns` its kernel beforehand."""
+
+    node: OnnxNode
+    x: str
+    result: str
+    weights: tuple[str, ...]
+    turns: OnnxNode | None = None
+
+    @property
+    def axis(self) -> int:
+        """That of the output channels in the kernel as the layer takes it."""
+        last = self.node.kind == "MatMul" or (self.node.kind == "Gemm" and not self.node.attributes.get("transB"))
+        return 1 if last else 0
+
+
+def _layers(graph: OnnxModel) -> list[_Place]:
+    """Each layer with weights of its own."""
+    weights = {use.info.name: len(use.info.dims) for use in graph.weights}
     uses = Counter(name for node in graph.nodes for name in node.inputs)
     readers = {name: node for node in graph.nodes for name in node.inputs}
     outputs = {each.name for each in graph.outputs}
+    made = {each.name for each in (*graph.inputs, *graph.values, *graph.outputs)}
+    turned = {each.outputs[0]: each for each in graph.nodes if each.kind == "Transpose"}
     found = []
     for node in graph.nodes:
-        if node.kind not in LAYERS or any(name not in weights or uses[name] > 1 for name in node.inputs[1:]):
+        if node.kind not in LAYERS:
+            continue
+        turns = turned.get(node.inputs[1]) if node.kind == "MatMul" and uses[node.inputs[1]] == 1 else None
+        names = node.inputs[1:] if turns is None else turns.inputs
+        if any(name not in weights or uses[name] > 1 for name in names) or node.inputs[0] not in made:
+            continue
+        if node.kind == "MatMul" and weights[names[0]] != 2:
+            continue
+        if node.kind == "MatMul":
+            found.append(_Place(node, node.inputs[0], "", tuple(names), turns))
             continue
         result = node.outputs[0]
         after = readers.get(result)
         if after is not None and after.kind in _JOINED and uses[result] == 1 and result not in outputs:
             result = after.outputs[0]
         last = result in outputs or uses[result] == 0 or readers[result].kind == "Softmax"
-        found.append((node, node.inputs[0], "" if last else result))
+        found.append(_Place(node, node.inputs[0], "" if last else result, tuple(names)))
     return found
 
 
@@ -64,15 +93,18 @@ class _Quantising:
         self._constants: dict[str, Constant] = {}
 
     def graph(self) -> OnnxModel:
-        layers = {id(node): x for node, x, _ in _layers(self._graph)}
+        layers = {id(each.node): each for each in _layers(self._graph)}
+        gone = {each.turns.outputs[0] for each in layers.values() if each.turns is not None}
         narrow = set(watched(self._graph))
         for each in self._graph.inputs:
             if each.name in narrow:
                 self._pair(each.name)
         for node in self._graph.nodes:
+            if node.outputs[0] in gone:
+                continue
             inputs = [f"{name}.seen" if name in narrow else name for name in node.inputs]
             if id(node) in layers:
-                inputs[1:] = self._weights(node, layers[id(node)])
+                inputs[1:] = self._weights(layers[id(node)])
             self._nodes.append(replace(node, inputs=tuple(inputs)))
             for name in node.outputs:
                 if name in narrow:
@@ -81,7 +113,7 @@ class _Quantising:
         return replace(
             self._graph,
             nodes=tuple(self._nodes),
-            values=(*self._graph.values, *self._values),
+            values=(*(each for each in self._graph.values if each.name not in gone), *self._values),
             constants=(*self._graph.constants, *self._constants.values()),
             weights=tuple(weights),
         )
@@ -102,21 +134,27 @@ class _Quantising:
         self._nodes.append(OnnxNode(kind, output, inputs, (output,), attributes))
         self._values.append(replace(like, name=output))
 
-    def _weights(self, node: OnnxNode, x: str) -> list[str]:
+    def _weights(self, layer: _Place) -> list[str]:
         """The weights of a layer in int8 and its bias in int32, and what they are called once they are numbers again."""
-        axis = 1 if node.kind == "Gemm" and not node.attributes.get("transB") else 0
-        kernel, *bias = (self._uses[name] for name in node.inputs[1:])
-        layer = _Layer(kernel, bias[0] if bias else None, axis, _grid(*self._ranges[x])[0])
-        self._made[kernel.info.name] = layer.kernel()
+        kernel, *bias = (self._uses[name] for name in layer.weights)
+        given = _grid(*self._ranges[layer.x])[0]
+        made = _Layer(kernel, bias[0] if bias else None, layer.axis, given, layer.turns is not None)
+        self._made[kernel.info.name] = made.kernel()
         if bias:
-            self._made[bias[0].info.name] = layer.bias()
-        for use, at in ((kernel, axis), *((each, 0) for each in bias)):
+            self._made[bias[0].info.name] = made.bias()
+        for use, at in ((kernel, layer.axis), *((each, 0) for each in bias)):
             name = use.info.name
             whole, scale = (each.info for each in self._made[name])
             zero = replace(scale, name=f"{name}.zero", dtype=whole.dtype)  # onnxruntime's kernels want it written out
             self._constants[zero.name] = Constant(zero, bytes(length(zero.dtype, tuple(map(int, zero.dims)))))
-            self._node("DequantizeLinear", (whole.name, scale.name, zero.name), f"{name}.seen", use.info, axis=at)
-        return [f"{name}.seen" for name in node.inputs[1:]]
+            self._node(
+                "DequantizeLinear",
+                (whole.name, scale.name, zero.name),
+                f"{name}.seen",
+                replace(use.info, dims=whole.dims),
+                axis=at,
+            )
+        return [f"{name}.seen" for name in layer.weights]
 
 
 def _grid(least: float, greatest: float) -> tuple[float, int]:
@@ -129,20 +167,22 @@ def _grid(least: float, greatest: float) -> tuple[float, int]:
 class _Layer:
     """The weights of one layer in whole numbers: q = round(w / scale), a scale for each output channel."""
 
-    def __init__(self, kernel: WeightUse, bias: WeightUse | None, axis: int, given: float) -> None:
+    def __init__(self, kernel: WeightUse, bias: WeightUse | None, axis: int, given: float, turned: bool) -> None:
         self._kernel, self._bias, self._axis = kernel, bias, axis
         self._given = given  # the scale of the layer's input
-        count = (kernel.info.dims[axis],)
+        self._turned = turned
+        self._dims = kernel.info.dims[::-1] if turned else kernel.info.dims
+        count = (self._dims[axis],)
         self._scale = TensorInfo(f"{kernel.info.name}.scale", "float", count)
         sources = {f"kernel/{name}": key for name, key in kernel.sources.items()}
         self._sources = sources | ({f"bias/{name}": key for name, key in bias.sources.items()} if bias else {})
 
     def kernel(self) -> tuple[WeightUse, WeightUse]:
-        whole = replace(self._kernel.info, name=f"{self._kernel.info.name}.int8", dtype="int8")
+        whole = replace(self._kernel.info, name=f"{self._kernel.info.name}.int8", dtype="int8", dims=self._dims)
 
         def back(stored: Any, own: str) -> Any:
             scale = stored(self._scale.name)
-            return stored(own).astype("float32") * self._along(scale, stored(own).ndim)
+            return self._turn(stored(own).astype("float32") * self._along(scale, stored(own).ndim))
 
         gives = {key: _through(undo, back) for key, undo in given_back(self._kernel).items()}
         return self._use(whole, self._whole_kernel, gives), self._use(self._scale, self._scales)
@@ -169,17 +209,21 @@ class _Layer:
 
         return use.compute(Part()) if use.compute is not None else weights[f"{part}/"]
 
+    def _turn(self, kernel: Any) -> Any:
+        """The kernel as the layer takes it, from what is stored, and back."""
+        return kernel.T if self._turned else kernel
+
     def _along(self, scale: Any, rank: int) -> Any:
         return scale.reshape(*(-1 if at == self._axis else 1 for at in range(rank)))
 
     def _scales(self, weights: Any) -> Any:
-        kernel = self._array(weights, "kernel", self._kernel)
+        kernel = self._turn(self._array(weights, "kernel", self._kernel))
         largest = abs(kernel).max(axis=tuple(at for at in range(kernel.ndim) if at != self._axis), initial=0)
         largest[largest == 0] = _WHOLE
         return (largest / _WHOLE).astype("float32")
 
     def _whole_kernel(self, weights: Any) -> Any:
-        kernel = self._array(weights, "kernel", self._kernel)
+        kernel = self._turn(self._array(weights, "kernel", self._kernel))
         return (kernel / self._along(self._scales(weights), kernel.ndim)).round().clip(-_WHOLE, _WHOLE)
 
     def _bias_scales(self, weights: Any) -> Any:

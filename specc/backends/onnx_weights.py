@@ -35,7 +35,7 @@ class WeightSource(Protocol):
         """The bytes as `dtype`, little-endian and row-major; each piece is good until the next is asked for."""
 
     def array(self, key: str) -> NDArray[Any]:
-        """The whole tensor as float32, int64 or bool."""
+        """The whole tensor as float32, int64 or bool, the caller's to change."""
 
 
 class Arrays:
@@ -58,7 +58,7 @@ class Arrays:
 
     def array(self, key: str) -> NDArray[Any]:
         kind = self.stored(key).dtype
-        return widened(self._arrays[key], kind, kind_of(kind))
+        return widened(self._arrays[key], kind, kind_of(kind)).copy()
 
 
 def check(model: Model, source: WeightSource) -> None:

@@ -262,7 +262,7 @@ class _Stored:
             return found
 
         if use.compute is not None:
-            made: NDArray[Any] = compute(use, given, {})
+            made: NDArray[Any] = compute(use, lambda key: given(key).copy(), {})
             return made
         return given(use.sources[""]).astype(self._array(use.info.name).dtype)
 
