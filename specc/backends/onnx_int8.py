@@ -96,13 +96,15 @@ class _Quantising:
         layers = {id(each.node): each for each in _layers(self._graph)}
         gone = {each.turns.outputs[0] for each in layers.values() if each.turns is not None}
         narrow = set(watched(self._graph))
+        others = {name for each in layers.values() if each.node.kind != "MatMul" for name in (each.x, each.result)}
         for each in self._graph.inputs:
             if each.name in narrow:
                 self._pair(each.name)
         for node in self._graph.nodes:
             if node.outputs[0] in gone:
                 continue
-            inputs = [f"{name}.seen" if name in narrow else name for name in node.inputs]
+            seen = narrow if id(node) in layers else narrow & others  # what goes round a dense layer stays as it is
+            inputs = [f"{name}.seen" if name in seen else name for name in node.inputs]
             if id(node) in layers:
                 inputs[1:] = self._weights(layers[id(node)])
             self._nodes.append(replace(node, inputs=tuple(inputs)))
