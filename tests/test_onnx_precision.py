@@ -121,8 +121,12 @@ def test_dense_layers_at_many_places_are_computed_in_whole_numbers(tmp_path: Pat
     kinds = [node.op_type for node in onnx.load(str(tmp_path / "optimised.onnx")).graph.node]
     assert kinds.count("MatMulIntegerToFloat") + kinds.count("QLinearMatMul") == layers
     if text == ATTEND:
-        assert "t" in next(node.inputs for node in graph.nodes if node.name == "add1"), "what goes round a layer stays fp32"
-    stored = {each.name: onnx.numpy_helper.to_array(each) for each in onnx.load(str(tmp_path / "n.onnx")).graph.initializer}
+        assert "t" in next(node.inputs for node in graph.nodes if node.name == "add1"), (
+            "what goes round a layer stays fp32"
+        )
+    stored = {
+        each.name: onnx.numpy_helper.to_array(each) for each in onnx.load(str(tmp_path / "n.onnx")).graph.initializer
+    }
     for name, whole in stored.items():
         if name.endswith(".int8"):
             assert (np.abs(whole).max(0) == 127).all(), "each output channel has a scale"

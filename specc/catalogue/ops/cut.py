@@ -137,6 +137,7 @@ class Slice(Op):
         Case("input[:, 1:input.length - 1:3]", "[2, L] -> [2, L//3]"),
         Case("input[-1, :-1:2]", "[2, 8, W] -> [4, W]"),
         Case("input[::1]", "[5] -> [5]"),
+        Case("input[:, input.length // 2:]", "[4, L] -> [4, L - L//2]"),
         Wrong("input[4]", "[4, 6]", "index-out-of-range"),
         Wrong("input[:, 2:8]", "[4, 6]", "index-out-of-range"),
         Wrong("input[3:1]", "[4, 6]", "index-out-of-range"),
@@ -222,7 +223,7 @@ def _from_start(at: Size, size: Size) -> Size:
 
 def _first(each: Stretch) -> Size:
     """Where ONNX starts, which counts negative numbers from the end as well."""
-    raw = each.raw if each.drops else each.raw[0] or 0
+    raw = each.raw if each.drops else 0 if each.raw[0] is None else each.raw[0]
     return raw if isinstance(raw, int) else each.start
 
 

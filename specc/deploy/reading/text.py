@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from specc.catalogue import registry
 from specc.catalogue.op import Op
 from specc.catalogue.ops.arithmetic import Elementwise
 from specc.catalogue.ops.constants import Constant
@@ -178,12 +179,15 @@ def is_sequence(lines: list[Line]) -> bool:
     return True
 
 
-def printed(lines: list[Line], names: Names, indent: str, fold: bool = True, result: str = "") -> list[str]:
+def printed(
+    lines: list[Line], names: Names, indent: str, fold: bool = True, result: str = "", record: bool = False
+) -> list[str]:
     """The lines as text with marks; where `fold`, lines that are alike are written once.
 
-    `result` is a tensor that has its name outside: what the group of these lines leaves behind.
+    `result` is a tensor that has its name outside: what the group of these lines leaves behind. A `record` has labels
+    beside these lines, so that they get no numbers by themselves.
     """
-    plain = is_sequence(lines)
+    plain = not record and is_sequence(lines)
     found: list[str] = []
     for each in lines:
         label = "" if plain else each.label
@@ -206,6 +210,8 @@ def _names(label: str, tensor: str, names: Names) -> bool:
     """Whether a label can name the tensor too: it is a word, and no other line has it."""
     if tensor in names.given or not WORDS.match(label) or label in RESERVED or label in names.given.values():
         return False
+    if label in registry.names():
+        return False  # where it is read it would be the op
     return names.labels.setdefault(label, names.numbers[tensor]) == names.numbers[tensor]
 
 

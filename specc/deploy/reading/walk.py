@@ -256,6 +256,8 @@ class Reading:
         types = [each.type for each in inputs]
         kinds = {name: each.type for name, each in (named or {}).items()}
         try:
+            if not kind.batchless and types and not any(each.batched for each in (*types, *kinds.values())):
+                self.refuse("it works on weights alone, which no spec does")
             op = kind.make({**arguments, **{name: each.name for name, each in (named or {}).items()}}, rest)
             for rule in op.rules(*types, **kinds):
                 if rule.predicate is False:
