@@ -237,6 +237,27 @@ def test_pytorchs_export_of_a_well_known_network_is_read(name: str, optimize: bo
 
 
 # ------------------------------------------------------------------------------------------------------------ by hand
+@pytest.mark.parametrize(("sizes", "parts"), [(3, [(0, 3), (3, 6), (6, 7)]), ([2, 1, 4], [(0, 2), (2, 3), (3, 7)])])
+def test_parts_of_a_cut_tensor_are_stretches_of_it(sizes: Any, parts: list[tuple[int, int]], tmp_path: Path) -> None:
+    nodes = [helper.make_node("SplitToSequence", ["x", "sizes"], ["list"], axis=1)]
+    nodes += [helper.make_node("SequenceAt", ["list", f"at{at}"], [f"p{at}"]) for at in range(3)]
+    nodes += [helper.make_node("Concat", ["p2", "p0", "p1"], ["y"], axis=1)]
+    known = {"sizes": np.array(sizes, np.int64)} | {f"at{at}": np.array(at, np.int64) for at in range(3)}
+    read = import_onnx(made(tmp_path, nodes, ["batch", 7, 4], known), tmp_path / "read.net")
+    assert read.error == 0
+    for start, end in parts:
+        said = f"x[{start or str()}:{end if end < 7 else str()}, :]"
+        assert said in read.network.text
+
+
+def test_a_list_that_is_no_cut_is_refused(tmp_path: Path) -> None:
+    nodes = [helper.make_node("SplitToSequence", ["x"], ["list"], axis=1, keepdims=0),
+             helper.make_node("SequenceAt", ["list", "at"], ["y"])]  # fmt: skip
+    with pytest.raises(Unreadable) as found:
+        import_onnx(made(tmp_path, nodes, ["batch", 7, 4], {"at": np.array(0, np.int64)}), tmp_path / "read.net")
+    assert found.value.lines[0].startswith("SplitToSequence")
+
+
 def test_what_has_no_counterpart_is_listed_and_nothing_is_written(tmp_path: Path) -> None:
     nodes = [helper.make_node("Det", ["x"], ["a"], name="first"), helper.make_node("Relu", ["x"], ["b"]),
              helper.make_node("NonZero", ["b"], ["c"], name="second"), helper.make_node("Add", ["a", "c"], ["y"])]  # fmt: skip

@@ -7,7 +7,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -86,7 +86,8 @@ def train(
         old = Run.load(resume)
         compilation, project, phase = old.compile(), old.project, old.phase
         if old.status == "finished":
-            return old
+            with held(resume) if team.leads else nullcontext():  # its last file may have been left half tidied up
+                return old
     if compilation is None:
         raise TrainProblem("no-spec", "there is nothing to train", "give a spec, or a run to resume")
     model, plan = programs.chosen(compilation, phase)

@@ -15,6 +15,7 @@ from specc.deploy.reading.bodies import Body, arranged
 from specc.deploy.reading.file import Graph, Unreadable
 from specc.deploy.reading.made import Parameter, Step
 from specc.deploy.reading.paths import placed
+from specc.deploy.reading.sequences import flat
 from specc.deploy.reading.text import Block, Names, filled, of_body, printed, spelled
 from specc.deploy.reading.values import Array, Known, Sizes
 from specc.deploy.reading.view import View
@@ -39,7 +40,7 @@ class Network:
 
 def read(graph: Graph, name: str) -> Network:
     """The spec of a graph; raises Unreadable with a line for each node that has no counterpart."""
-    walk = Walk(graph, READERS)
+    walk = Walk(flat(graph), READERS)
     walk.run()
     return compiled(walk, name)
 
