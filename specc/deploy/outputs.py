@@ -160,7 +160,7 @@ class Folder:
         self._write(f"{name}.overlay.png", _laid_over(given, found), sample.files)
 
     def _nifti(self, prediction: Prediction, sample: Sample, name: str) -> None:
-        from specc.data.nifti_like import write_like
+        from specc.data.nifti_file import write_like
         from specc.data.volumes import turned_back
 
         if sample.grid is None:
