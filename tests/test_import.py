@@ -246,7 +246,7 @@ def test_parts_of_a_cut_tensor_are_stretches_of_it(sizes: Any, parts: list[tuple
     read = import_onnx(made(tmp_path, nodes, ["batch", 7, 4], known), tmp_path / "read.net")
     assert read.error == 0
     for start, end in parts:
-        said = f"x[{start or str()}:{end if end < 7 else str()}, :]"
+        said = f"x[{start or ''}:{end if end < 7 else ''}, :]"
         assert said in read.network.text
 
 

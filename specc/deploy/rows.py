@@ -44,11 +44,7 @@ def rows(file: Iterable[str], side: Side, encoding: Mapping[str, Any]) -> Iterat
             if heads is None and (schema is not None or not all(map(_is_number, cells))):
                 heads = [each.strip() for each in cells]
                 continue
-            heads = heads or []
-            try:
-                yield reader.line_num, _numbers(side, cells) if schema is None else _named(schema, heads, cells)
-            except (BadInput, DataProblem) as problem:
-                yield reader.line_num, problem
+            yield reader.line_num, _row(side, schema, heads or [], cells)
     except UnicodeDecodeError:
         raise BadInput("it is neither UTF-8 text nor .npy", "save a table as CSV in UTF-8") from None
     except (OSError, csv.Error) as error:
@@ -57,21 +53,22 @@ def rows(file: Iterable[str], side: Side, encoding: Mapping[str, Any]) -> Iterat
 
 def parquet(path: Path, side: Side, encoding: Mapping[str, Any]) -> Iterator[Row]:
     """`rows` of a Parquet file, counted from 1; needs polars."""
-    try:
-        import polars
-    except ImportError:
-        raise BadInput("reading Parquet needs polars", "pip install 'specc[tables]'") from None
-    try:
-        frame = polars.read_parquet(path)
-    except (OSError, polars.exceptions.PolarsError) as error:
-        raise BadInput(f"it cannot be read: {str(error).splitlines()[0]}") from None
+    from specc.data.parquet import rows as found
+
     schema = Schema.from_json(encoding) if "columns" in encoding else None
-    for at, row in enumerate(frame.iter_rows(), 1):
-        cells = ["" if each is None else str(each) for each in row]
-        try:
-            yield at, _numbers(side, cells) if schema is None else _named(schema, frame.columns, cells)
-        except (BadInput, DataProblem) as problem:
-            yield at, problem
+    try:
+        for at, row in found(path):
+            yield at, _row(side, schema, list(row), list(row.values()))
+    except DataProblem as problem:
+        raise BadInput(problem.message, problem.help) from None
+
+
+def _row(side: Side, schema: Schema | None, heads: list[str], cells: list[str]) -> Array | BadInput | DataProblem:
+    """The input of one sample, or why it is none."""
+    try:
+        return _numbers(side, cells) if schema is None else _named(schema, heads, cells)
+    except (BadInput, DataProblem) as problem:
+        return problem
 
 
 def opened(stream: IO[bytes]) -> io.TextIOWrapper | Iterator[Array]:
