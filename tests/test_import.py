@@ -250,11 +250,13 @@ def test_parts_of_a_cut_tensor_are_stretches_of_it(sizes: Any, parts: list[tuple
         assert said in read.network.text
 
 
-def test_a_list_that_is_no_cut_is_refused(tmp_path: Path) -> None:
-    nodes = [helper.make_node("SplitToSequence", ["x"], ["list"], axis=1, keepdims=0),
+@pytest.mark.parametrize(("keeps", "at"), [(0, 0), (1, 2), (1, -1)])
+def test_a_list_that_is_no_cut_is_refused(keeps: int, at: int, tmp_path: Path) -> None:
+    nodes = [helper.make_node("SplitToSequence", ["x", "sizes"], ["list"], axis=1, keepdims=keeps),
              helper.make_node("SequenceAt", ["list", "at"], ["y"])]  # fmt: skip
+    known = {"at": np.array(at, np.int64), "sizes": np.array([3, 4], np.int64)}
     with pytest.raises(Unreadable) as found:
-        import_onnx(made(tmp_path, nodes, ["batch", 7, 4], {"at": np.array(0, np.int64)}), tmp_path / "read.net")
+        import_onnx(made(tmp_path, nodes, ["batch", 7, 4], known), tmp_path / "read.net")
     assert found.value.lines[0].startswith("SplitToSequence")
 
 

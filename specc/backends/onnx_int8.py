@@ -67,10 +67,9 @@ def _layers(graph: OnnxModel) -> list[_Place]:
         names = node.inputs[1:] if turns is None else turns.inputs
         if any(name not in weights or uses[name] > 1 for name in names) or node.inputs[0] not in made:
             continue
-        if node.kind == "MatMul" and weights[names[0]] != 2:
-            continue
         if node.kind == "MatMul":
-            found.append(_Place(node, node.inputs[0], "", tuple(names), turns))
+            if weights[names[0]] == 2:
+                found.append(_Place(node, node.inputs[0], "", tuple(names), turns))
             continue
         result = node.outputs[0]
         after = readers.get(result)

@@ -64,8 +64,8 @@ def compiled(walk: Walk, name: str) -> Network:
         for output, view in outputs.items():
             said = word(output)
             names.given[view.name] = said if said not in taken else f"{said}_out"
-    flat = printed(of_body(body, names, calls), names, INDENT, record=bool(walk.parameters))
-    lines = names.settled("\n".join(flat)).split("\n")
+    body_lines = printed(of_body(body, names, calls), names, INDENT, record=bool(walk.parameters))
+    lines = names.settled("\n".join(body_lines)).split("\n")
     head = [f"input {_declared(walk, each.name)}" for each in graph.inputs]
     head += [_parameter(each) for each in walk.parameters.values()]
     tail = [] if alone else [f"output {names.given[view.name]}" for view in outputs.values()]
