@@ -6,7 +6,7 @@ import warnings
 
 import pytest
 import torch
-from agreement import agree, unstable
+from agreement import agree, leaves_the_numbers, unstable
 from covered import Coverage
 from generated import PIECES, Writer
 from generated_cases import targets
@@ -35,6 +35,7 @@ def run(seeds: range) -> Coverage:
     print(f"\nseeds {seeds.start} to {seeds.stop - 1}\n{coverage.table()}")
     networks = coverage.marks["networks"]
     assert coverage.marks["unstable"] <= max(2, networks // 200), "too many for which rounding alone decides"
+    assert coverage.marks["not a number"] <= max(1, networks // 500)
     assert coverage.marks["refused in ONNX"] <= max(2, networks // 100)
     assert coverage.marks["not on the meta device"] <= max(4, networks // 25)
     assert coverage.inferred[KNOWN] >= 0.95 * coverage.inferred.total()
@@ -107,3 +108,17 @@ def test_twenty_thousand_networks(part: int) -> None:
 def test_where_rounding_decides(lines: str, rounding_decides: bool) -> None:
     model = compiled(network(lines, "[3, 6, 6]"))
     assert unstable(model, built(model)) is rounding_decides
+
+
+@pytest.mark.parametrize(
+    ("lines", "leaves"),
+    [
+        ("log\nargmax", True),
+        ("sqrt\nmaxpool(2)", True),
+        ("abs\nlog\nargmax", False),
+        ("conv(4, 3)\nrelu\nflatten\nlinear(5)\nsoftmax", False),
+    ],
+)
+def test_where_no_number_is_made(lines: str, leaves: bool) -> None:
+    model = compiled(network(lines, "[3, 6, 6]"))
+    assert leaves_the_numbers(model, built(model)) is leaves
