@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -70,13 +70,18 @@ class Leaving(TorchFunctionMode):
 
 def leaves_the_numbers(model: Model, module: Any) -> bool:
     """Whether a step makes NaN of numbers. ONNX leaves open what a maximum, an arg-max or a clamp then makes of it."""
-    for at, (sizes, batch) in enumerate(trials(model)):
-        inputs = [torch.from_numpy(each) for each in random_inputs(model, sizes, batch, seed=at).values()]
+    for inputs in _trials(model):
         with torch.no_grad(), Leaving() as mode:
             module(*inputs)
         if mode.seen:
             return True
     return False
+
+
+def _trials(model: Model) -> Iterator[list[torch.Tensor]]:
+    """The inputs that the proof tries."""
+    for at, (sizes, batch) in enumerate(trials(model)):
+        yield [torch.from_numpy(each) for each in random_inputs(model, sizes, batch, seed=at).values()]
 
 
 class Rounding(TorchFunctionMode):
@@ -105,8 +110,7 @@ def unstable(model: Model, module: Any) -> bool:
     what cancels inside one function), and the outputs move by a good part of what is allowed between PyTorch and ONNX.
     """
     double = deepcopy(module).double()
-    for at, (sizes, batch) in enumerate(trials(model)):
-        inputs = [torch.from_numpy(each) for each in random_inputs(model, sizes, batch, seed=at).values()]
+    for inputs in _trials(model):
         with torch.no_grad():
             first = _tensors(module(*inputs))
             others = [_tensors(double(*(each.double() if each.is_floating_point() else each for each in inputs)))]

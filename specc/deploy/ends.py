@@ -69,9 +69,7 @@ def _said(classes: Array, shares: Array, above: float) -> float:
     """The same with the classes of `shares` in front."""
     import numpy as np
 
-    if classes.shape != shares.shape[1:] or classes.dtype != np.int64:
-        return float("inf")
-    if classes.size and not 0 <= classes.min() <= classes.max() < len(shares):
+    if not _are_classes(classes, shares.shape[1:], len(shares)):
         return float("inf")
     best, own = shares[1:].max(0), np.take_along_axis(shares, classes[None], 0)[0]
     least = np.where(classes == 0, best, above)  # should not be above the next
@@ -79,13 +77,18 @@ def _said(classes: Array, shares: Array, above: float) -> float:
     return float(np.maximum(np.maximum(least - most, np.where(classes == 0, 0, best - own)), 0).max(initial=0))
 
 
+def _are_classes(classes: Array, shape: tuple[int, ...], count: int) -> bool:
+    """Whether these are numbers of `count` classes in that shape."""
+    if classes.shape != shape or classes.dtype.str[1:] != "i8":
+        return False
+    return not classes.size or bool(0 <= classes.min() <= classes.max() < count)
+
+
 def _chosen(classes: Array, scores: Array, dim: int) -> float:
     """How far below the largest score the chosen ones are, relative to the scores: 0 where the classes are the same."""
     import numpy as np
 
-    if classes.shape != (*scores.shape[:dim], *scores.shape[dim + 1 :]) or classes.dtype != np.int64:
-        return float("inf")
-    if classes.size and not 0 <= classes.min() <= classes.max() < scores.shape[dim]:
+    if not _are_classes(classes, (*scores.shape[:dim], *scores.shape[dim + 1 :]), scores.shape[dim]):
         return float("inf")
     theirs = np.take_along_axis(scores, np.expand_dims(classes, dim), dim).squeeze(dim)
     scale = max(float(np.abs(scores).max(initial=0)), 1e-12)
