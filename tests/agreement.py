@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from covered import Coverage
 from inferred import meta, onnx_shapes
@@ -15,7 +17,7 @@ from proved import DTYPES, built, compiled, counting, exported, symbols_of, weig
 from torch.overrides import TorchFunctionMode
 
 from specc.compiler import Compilation
-from specc.deploy.proof import Disproved, prove, random_inputs, relative_error, trials
+from specc.deploy.proof import Disproved, open_session, prove, random_inputs, relative_error, trials
 from specc.model.graph import Model, Step
 from specc.model.report import report
 from specc.sizes.conditions import admits, examples
@@ -44,7 +46,7 @@ def agree(found: Compilation, coverage: Coverage) -> None:
         try:
             prove(model, path, module, tolerance=TOLERANCE)
         except Disproved:
-            if leaves_the_numbers(model, module):
+            if open_after_nan(model, path, module):
                 coverage.marks["not a number"] += 1
             elif unstable(model, module):
                 coverage.marks["unstable"] += 1
@@ -54,28 +56,47 @@ def agree(found: Compilation, coverage: Coverage) -> None:
     coverage.add(model, found.source.text)
 
 
-class Leaving(TorchFunctionMode):
-    """Sees whether a function makes NaN of numbers, as a logarithm of what is below 0 does."""
+class Standing(TorchFunctionMode):
+    """Where a function makes NaN of numbers, as a logarithm of what is below 0 does, another number stands for it."""
 
-    seen = False
+    def __init__(self, number: float) -> None:
+        super().__init__()
+        self.number = number
 
     def __torch_function__(self, function: Any, types: Any, given: Any = (), named: Any = None) -> Any:
         result = function(*given, **(named or {}))
         with torch._C.DisableTorchFunction():
-            floats = [each for each in (*given, result) if type(each) is torch.Tensor and each.is_floating_point()]
-            if floats and floats[-1] is result and bool(result.isnan().any()):
-                self.seen = self.seen or not any(bool(each.isnan().any()) for each in floats[:-1])
-        return result
+            if type(result) is not torch.Tensor or not result.is_floating_point() or not bool(result.isnan().any()):
+                return result
+            floats = [each for each in given if type(each) is torch.Tensor and each.is_floating_point()]
+            made = bool(floats) and not any(bool(each.isnan().any()) for each in floats)
+            return result.nan_to_num(self.number, posinf=math.inf, neginf=-math.inf) if made else result
 
 
-def leaves_the_numbers(model: Model, module: Any) -> bool:
-    """Whether a step makes NaN of numbers. ONNX leaves open what a maximum, an arg-max or a clamp then makes of it."""
+def open_after_nan(model: Model, path: Path, module: Any) -> bool:
+    """Whether the two part only in outputs that follow from a NaN which a step makes of numbers.
+
+    ONNX leaves open what a maximum, an arg-max or a clamp makes of it, and the running sums of onnxruntime's LRN carry it
+    on. An output follows from it where it is another one when something else stands in its place; all others must agree.
+    """
+    session = open_session(path)
+    follows = False
     for inputs in _trials(model):
-        with torch.no_grad(), Leaving() as mode:
-            module(*inputs)
-        if mode.seen:
-            return True
-    return False
+        with torch.no_grad():
+            wanted = _tensors(module(*inputs))
+            others = []
+            for number in (0.0, math.inf, -math.inf):
+                with Standing(number):
+                    others.append(_tensors(module(*inputs)))
+        names = [port.name for port in model.outputs if not port.training]
+        fed = dict(zip((each.name for each in session.get_inputs()), (each.numpy() for each in inputs), strict=True))
+        for at, got in enumerate(session.run(names, fed)):
+            one = wanted[at].numpy()
+            if not all(np.array_equal(one, each[at].numpy(), equal_nan=one.dtype.kind == "f") for each in others):
+                follows = True
+            elif relative_error(got, one) > TOLERANCE:
+                return False
+    return follows
 
 
 def _trials(model: Model) -> Iterator[list[torch.Tensor]]:

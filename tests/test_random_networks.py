@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import warnings
+from pathlib import Path
 
 import pytest
 import torch
-from agreement import agree, leaves_the_numbers, unstable
+from agreement import agree, open_after_nan, unstable
 from covered import Coverage
 from generated import PIECES, Writer
 from generated_cases import targets
 from inferred import KNOWN
-from proved import built, compiled, network
+from proved import built, compiled, exported, network
 from valid_networks import valid
 
 PARTS = 8
@@ -111,7 +112,7 @@ def test_where_rounding_decides(lines: str, rounding_decides: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("lines", "leaves"),
+    ("lines", "follows"),
     [
         ("log\nargmax", True),
         ("sqrt\nmaxpool(2)", True),
@@ -119,6 +120,16 @@ def test_where_rounding_decides(lines: str, rounding_decides: bool) -> None:
         ("conv(4, 3)\nrelu\nflatten\nlinear(5)\nsoftmax", False),
     ],
 )
-def test_where_no_number_is_made(lines: str, leaves: bool) -> None:
+def test_where_no_number_is_made(lines: str, follows: bool, tmp_path: Path) -> None:
     model = compiled(network(lines, "[3, 6, 6]"))
-    assert leaves_the_numbers(model, built(model)) is leaves
+    module = built(model)
+    assert open_after_nan(model, exported(model, module, tmp_path / "model.onnx"), module) is follows
+
+
+def test_only_what_follows_from_a_nan_may_differ(tmp_path: Path) -> None:
+    """Two branches, one of which takes logarithms of what is below 0: the other must agree all the same."""
+    lines = "logs: input -> log -> argmax\ndoubled: input * 2.0\noutput logs\noutput doubled"
+    model, other = (compiled(network(text, "[3, 6, 6]")) for text in (lines, lines.replace("2.0", "2.1")))
+    module = built(model)
+    assert open_after_nan(model, exported(model, module, tmp_path / "same.onnx"), module)
+    assert not open_after_nan(model, exported(other, built(other), tmp_path / "other.onnx"), module)

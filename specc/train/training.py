@@ -82,6 +82,7 @@ def train(
         TrainProblem: there is nothing to train, the data do not fit, the loss is no longer a number.
         DataProblem, FileProblem: data that cannot be read, folders that cannot be written.
     """
+    old = None
     if resume is not None:
         old = Run.load(resume)
         compilation, project, phase = old.compile(), old.project, old.phase
@@ -100,24 +101,15 @@ def train(
         _hold_against_files(model, plan, Path(project), root if begins else None)
         during.enter_context(programs.reproducible(where))
         samples = during.enter_context(closing(programs.samples(model, plan, Path(project), where, workers)))
-        text = old.spec if resume is not None else runs.self_contained(compilation, model)
+        text = old.spec if old is not None else runs.self_contained(compilation, model)
         counts, steps = class_counts(samples, plan), updates(samples.steps, plan)
         plan = counted(plan, steps)
         sources = programs.write(model, plan, samples.facts.target, _header(model, text), counts, steps, team.world > 1)
-        if resume is not None:
-            speed = Speed.from_json(old.config.get("speed", {}))
-            samples.feed.settle(speed.resident)
-        else:
-            speed = choose(model, plan, where, samples, team.possible(wishes))
+        speed = _speed(old, samples) or choose(model, plan, where, samples, team.possible(wishes))
         code = programs.build(model, plan, sources, where, speed)
         started = take_weights(code, Path(project), root) if begins else ()
         code, notes = team.prepared(code)
-        if resume is None:
-            folder = Path(team.told(str(next_run_folder(out_root, model.name)) if team.leads else ""))
-            if team.leads:
-                during.enter_context(held(folder))
-        else:
-            folder, notes = Path(resume), (*notes, *_changes(old, begins, team))
+        folder = Path(resume) if resume is not None else _new_folder(root, model, team, during)
         book = _Book(folder, code, samples, text, Path(project), str(where), report, counts, team)
         if tensorboard and team.leads and installed():
             boards = Boards(folder)
@@ -125,13 +117,30 @@ def train(
             book.listeners.append(boards.saw)
         for sentence in started:
             book.say(Took(sentence))
-        for sentence in (*(samples.notes if resume is None else ()), *notes):
+        for sentence in (*notes, *_changes(old, begins, team)) if old else (*samples.notes, *notes):
             book.say(Noted(sentence))
         try:
             return _run(book, code, samples, begins, stop, pause)
         except FileProblem as problem:
             help = f"{problem.help}, then continue: specc train --resume {folder}".removeprefix(", then ")
             raise FileProblem(problem.message, problem.path, help) from problem
+
+
+def _speed(old: Run | None, samples: Samples) -> Speed | None:
+    """How a run that is resumed used its device, so that it goes on as it began."""
+    if old is None:
+        return None
+    speed = Speed.from_json(old.config.get("speed", {}))
+    samples.feed.settle(speed.resident)
+    return speed
+
+
+def _new_folder(root: Path, model: Model, team: Alone, during: ExitStack) -> Path:
+    """The folder of a new run, which every process is told; nobody else writes there during the run."""
+    folder = Path(team.told(str(next_run_folder(root, model.name)) if team.leads else ""))
+    if team.leads:
+        during.enter_context(held(folder))
+    return folder
 
 
 def _checkpoint(folder: Path) -> str:
