@@ -120,20 +120,26 @@ def runtime(rounds: int) -> None:
 
 
 def scale(rounds: int) -> None:
-    """The cost of checking 100, 1,000 and 10,000 layers, in one process each; start-up is measured apart."""
+    """The cost of checking 100, 1,000 and 10,000 layers, in one process each, by turns; start-up is measured apart."""
     with tempfile.TemporaryDirectory() as folder:
-        seconds = {}
-        for layers in (1, 100, 1_000, 10_000):
-            path = Path(folder) / f"layers{layers}.net"
+        paths = {layers: Path(folder) / f"layers{layers}.net" for layers in (1, 100, 1_000, 10_000)}
+        for layers, path in paths.items():
             path.write_text(f"network N {{ input x: [8, 16, 16]; repeat {layers} {{ conv(8, 3, padding=1) }} }}\n")
-            seconds[layers] = min(
-                timed([*SPECC, "check", "--format", "json", str(path)])[0] for _ in range(max(2, rounds // 2))
-            )
-        start = seconds.pop(1)
-        costs = {layers: found - start for layers, found in seconds.items()}
-        for layers, cost in costs.items():
+        costs: dict[int, list[float]] = {layers: [] for layers in paths}
+        for _ in range(rounds):
+            seconds = {
+                layers: timed([*SPECC, "check", "--format", "json", str(path)])[0] for layers, path in paths.items()
+            }
+            for layers, found in seconds.items():
+                costs[layers].append(found - seconds[1])
+        for layers in (100, 1_000, 10_000):
+            cost = statistics.median(costs[layers])
             print(f"check {layers:>6} layers: {cost * 1e6 / layers:7.0f} us a layer ({cost:.3f} s over start-up)")
-        print(f"10,000 layers cost {costs[10_000] / costs[100]:.0f} times what 100 cost (about 100)")
+        ratios = [more / less for more, less in zip(costs[10_000], costs[1_000], strict=True)]
+        low, high = min(ratios), max(ratios)
+        print(
+            f"10,000 layers cost {statistics.median(ratios):.1f} times what 1,000 cost (about 10; {low:.1f} to {high:.1f})"
+        )
 
 
 if __name__ == "__main__":

@@ -23,6 +23,8 @@ from specc.train.report import facts
 from specc.train.report.answers import area, roc_points
 from specc.train.report.chart import Frame, curves, scatter, spelled, thinned, ticks
 from specc.train.report.confusion import confusion
+from specc.train.report.figures import curves as report_curves
+from specc.train.report.figures import tiles
 from specc.train.report.markup import Html, number, percent, section, table
 from specc.train.report.picture import bounds, coloured, grey, image, overlaid, signed, slices
 from specc.train.training import train
@@ -74,12 +76,12 @@ def test_everything_lies_inside_the_axes(points: list[tuple[float, float]]):
 
 
 def test_what_is_no_number_is_left_out():
-    found = curves("loss", {"train.loss": [(1, 1.0), (2, float("nan")), (3, 0.5)]}, 3)
+    found = curves("loss", {"train": [(1, 1.0), (2, float("nan")), (3, 0.5)]}, 3)
     points = re.search(r'points="([^"]*)"', found)
     assert points is not None
     assert len(points.group(1).split()) == 2
     assert "nan" not in found
-    assert curves("loss", {"train.loss": [(1, 1.0)]}, 1) == ""
+    assert curves("loss", {"train": [(1, 1.0)]}, 1) == ""
     assert scatter([(1.0, float("inf"))]) == ""
 
 
@@ -517,3 +519,23 @@ def test_long_curves_keep_their_ends(count: int):
     assert len(kept) == min(count, 400)
     assert not count or (kept[0], kept[-1]) == (points[0], points[-1])
     assert len(set(kept)) == len(kept)
+
+
+def test_a_figure_and_what_post_processing_made_of_it_stand_together():
+    """One drawing and one tile for both; counts of nothing are in the table of all figures alone."""
+    rows = [
+        {"epoch": at, "rate": 0.1, "train.dice": 0.5, "validation.dice": at / 10, "validation.dice.post": at / 9,
+         "validation.dice.empty": 0.0, "validation.dice.post.empty": 0.0, "validation.dice.missed": float(at == 2)}
+        for at in (1, 2, 3)
+    ]  # fmt: skip
+    found = report_curves(rows, 3)
+    assert re.findall("<b>(.*?)</b>", found) == ["dice", "dice.missed"]
+    assert "validation, post-processed, epoch 3: 0.333333" in found
+    shown = tiles(
+        {"dice": 0.25, "dice.post": 0.75, "dice.empty": 0.0, "dice.missed": 2.0, "accuracy": 0.5, "loss": 1.0}
+    )
+    said = [re.findall("<span>(.*?)</span>", each) for each in shown.partition("<details>")[0].split("<b>")[1:]]
+    assert said == [["test dice", "0.75 post-processed", "2 missed"], ["test accuracy"], ["test loss"]]
+    assert "<td class=w>dice.empty<td>0" in shown
+    assert tiles({}) == ""
+    assert "<details>" not in tiles({"accuracy": 0.5, "loss": 1.0}), "there is nothing more to show"

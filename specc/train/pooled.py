@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isfinite
 
+from specc.model.program import POST
 from specc.train.cases import summary
 from specc.train.outcome import Point, Table, grid
 from specc.train.sweep import SweepBook
 
-POST = ".post"  # how the name of a figure after post-processing ends
 ALL = "all"
 
 

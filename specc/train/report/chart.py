@@ -21,20 +21,25 @@ MOST = 400  # points of a line that are drawn
 NAMED = 120  # points up to which each says its numbers under the mouse
 
 
-def curves(title: str, lines: Mapping[str, Sequence[Point]], best: float) -> Html:
-    """Lines by name over the epochs with a legend, and a mark at the best epoch; "" for fewer than two epochs.
+def curves(
+    title: str, lines: Mapping[str, Sequence[Point]], best: float, after: Mapping[str, Sequence[Point]] | None = None
+) -> Html:
+    """Lines by part of the data over the epochs with a legend, and a mark at the best epoch; "" for fewer than two epochs.
 
-    A name such as `validation.loss` is shown as its part of the data, whose colour is the same in all drawings.
+    A part has the same colour in all drawings. `after` are those after post-processing, which are dashed.
     """
-    kept = {name: [each for each in points if math.isfinite(each[1])] for name, points in lines.items()}
-    every = [each for points in kept.values() for each in points]
+    shown = [(name, name, "", points) for name, points in lines.items()]
+    shown += [(name, f"{name}, post-processed", " after", points) for name, points in (after or {}).items()]
+    kept = [[each for each in points if math.isfinite(each[1])] for *_, points in shown]
+    every = [each for points in kept for each in points]
     if len({x for x, _ in every}) < 2:
         return Html("")
     frame = Frame(every, whole=True)
-    shown = {name.partition(".")[0]: points for name, points in kept.items()}
-    colours = {name: KINDS.get(name, f"k{(at + 3) % COLOURS}") for at, name in enumerate(shown)}
-    drawn = "".join(_line(frame, name, points, colours[name]) for name, points in shown.items())
-    legend = "".join(f"<span><i class={colours[name]}></i>{escape(name)}</span>" for name in shown)
+    drawn, legend = "", ""
+    for at, ((name, said, kind, _), points) in enumerate(zip(shown, kept, strict=True)):
+        colour = KINDS.get(name, f"k{(at + 3) % COLOURS}") + kind
+        drawn += _line(frame, said, points, colour)
+        legend += f'<span><i class="{colour}"></i>{escape(said)}</span>'
     if frame.left <= best <= frame.right:
         across = frame.at((best, frame.low))[0]
         drawn = f'<line class=best x1="{across:.1f}" x2="{across:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>' + drawn

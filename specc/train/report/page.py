@@ -16,10 +16,10 @@ from specc.train import showing
 from specc.train.judge import Judged
 from specc.train.log import REASONS
 from specc.train.program import Code
-from specc.train.report import answers, chart, facts
+from specc.train.report import answers, facts, figures
 from specc.train.report.inside import inside
 from specc.train.report.judgement import judgement
-from specc.train.report.markup import Html, html, number, paragraph, percent, section
+from specc.train.report.markup import Html, paragraph, section
 from specc.train.report.style import POLICY, STYLE
 from specc.train.samples import Samples
 from specc.train.showing import Shown
@@ -50,7 +50,7 @@ def page(story: Story) -> tuple[str, list[str]]:
     code, samples = story.code, story.samples
     sections: tuple[tuple[str, str, Callable[[], Html]], ...] = (
         ("Verdict", "verdict", lambda: judgement(story.judged) if story.judged is not None else Html("")),
-        ("Curves", "curves", lambda: _curves(story)),
+        ("Curves", "curves", lambda: figures.curves(story.rows, story.best)),
         ("Answers on the test part", "answers", lambda: _answers(story)),
         ("First layers", "layers", lambda: _layers(story)),
         ("Network", "network", lambda: facts.network(code.model)),
@@ -85,38 +85,13 @@ def _guarded(title: str, anchor: str, make: Callable[[], Html], failures: list[s
 
 def _headline(story: Story) -> Html:
     """The figures of the test part, and how training ended."""
-    tiles = "".join(
-        f"<div><b>{_figure(story, name, value)}</b><span>test {html(name)}</span></div>"
-        for name, value in sorted(story.results.items(), key=lambda each: each[0] == "loss")
-    )
     epochs = len(story.rows)
     ended = f"{epochs} epoch{'s' if epochs != 1 else ''}; {REASONS[story.reason]}"
     if story.best:
         ended += f"; best was epoch {story.best}"
     if not story.results:
         ended += "; nothing was measured on a test part"
-    return Html(
-        f"{paragraph(ended + '.', 'soft')}<div class=tiles>{tiles}</div>" if tiles else paragraph(ended + ".", "soft")
-    )
-
-
-def _figure(story: Story, name: str, value: float) -> str:
-    """A figure; a share of right answers as a percentage."""
-    share = name == "accuracy" or name.startswith("top")
-    return html(percent(value) if share else number(value))
-
-
-def _curves(story: Story) -> Html:
-    """A drawing per figure, and one of the learning rate where it changes."""
-    rows = story.rows
-    names = [each for each in (rows[0] if rows else ()) if each not in ("epoch", "rate")]
-    found = ""
-    for kind in dict.fromkeys(each.partition(".")[2] for each in names):
-        lines = {name: [(row["epoch"], row[name]) for row in rows] for name in names if name.partition(".")[2] == kind}
-        found += chart.curves(kind, lines, story.best)
-    if len({row["rate"] for row in rows}) > 1:
-        found += chart.curves("learning rate", {"rate": [(row["epoch"], row["rate"]) for row in rows]}, story.best)
-    return Html(f"<div class=row>{found}</div>" if found else "")
+    return Html(paragraph(ended + ".", "soft") + figures.tiles(story.results))
 
 
 def _answers(story: Story) -> Html:

@@ -24,7 +24,7 @@ nav { display: flex; flex-wrap: wrap; gap: .1rem 1rem; margin: .8rem 0 0; font-s
 .tiles { display: flex; flex-wrap: wrap; gap: .7rem; margin: 1rem 0; }
 .tiles div { background: var(--card); border-radius: 8px; padding: .5rem 1rem; min-width: 7rem; }
 .tiles b { display: block; font-size: 1.5rem; line-height: 1.3; font-variant-numeric: tabular-nums; }
-.tiles span { color: var(--soft); font-size: 13px; }
+.tiles span { display: block; color: var(--soft); font-size: 13px; }
 .scroll { overflow-x: auto; } table { border-collapse: collapse; margin: .5rem 0; font-size: 14px;
   font-variant-numeric: tabular-nums; }
 th, td { padding: .15rem .6rem; text-align: right; vertical-align: top; white-space: nowrap; } th { font-weight: 600;
@@ -36,7 +36,7 @@ tbody tr { border-top: 1px solid var(--rule); } .w { text-align: left; } .facts 
 figure { margin: .4rem 0; max-width: 100%; } figcaption { font-size: 13px; } img { display: block; max-width: 100%;
   image-rendering: pixelated; }
 svg { max-width: 100%; height: auto; display: block; } svg text { font-size: 11px; fill: var(--soft); }
-.top { display: flex; flex-wrap: wrap; gap: 0 1.2rem; justify-content: space-between; } .top b { color: var(--ink); }
+.top { max-width: 460px; display: flex; flex-wrap: wrap; gap: 0 1.2rem; justify-content: space-between; } .top b { color: var(--ink); }
 .legend span { margin-left: .9rem; white-space: nowrap; }
 .legend i { display: inline-block; width: 16px; height: 3px; margin: 0 5px 3px 0; background: currentColor; }
 .legend .square { width: 11px; height: 11px; margin-bottom: -1px; border-radius: 2px; }
@@ -47,7 +47,8 @@ svg { max-width: 100%; height: auto; display: block; } svg text { font-size: 11p
   fill-opacity: .5; }
 .hit { fill: transparent; } .hit:hover { fill: currentColor; }
 .grid { stroke: var(--rule); stroke-opacity: .6; } .axis { fill: none; stroke: var(--soft); } .best {
-  stroke: var(--soft); stroke-dasharray: 4 3; }
+  stroke: var(--soft); stroke-dasharray: 4 3; } .line.after { stroke-dasharray: 2 4; stroke-width: 3; }
+.legend .after { height: 0; background: none; border-top: 3px dotted; }
 .bars { display: grid; grid-template-columns: max-content 1fr max-content; gap: .35rem .7rem; align-items: center;
   max-width: 38rem; margin: .8rem 0; }
 .bars div { background: var(--card); border-radius: 4px; } .bars i { display: block; height: 1.1rem; min-width: 2px;
