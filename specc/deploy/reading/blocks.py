@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from specc.deploy.reading.bodies import Body
 from specc.deploy.reading.text import SLOT, Block, Line, Names, filled, of_body, printed, repeated, slots
@@ -12,10 +12,11 @@ INDENT = "    "
 Calls = dict[int, tuple[str, tuple[str, ...]]]
 
 
-def recovered(body: Body, labels: list[str]) -> tuple[list[Block], Calls]:
+def recovered(body: Body, labels: list[str], symbols: Collection[str] = ()) -> tuple[list[Block], Calls]:
     """The blocks of a network, and for each group that is one its name and the numbers that it gives.
 
-    Innermost groups come first, so that a block of blocks is seen as such.
+    Innermost groups come first, so that a block of blocks is seen as such. `symbols` are the unknown sizes of the inputs,
+    which a block that speaks of them is given.
     """
     found: list[Block] = []
     calls: Calls = {}
@@ -28,7 +29,7 @@ def recovered(body: Body, labels: list[str]) -> tuple[list[Block], Calls]:
                 alike.setdefault(text, []).append((group, label, values))
         for text, members in alike.items():
             if len(members) > 1:
-                found.append(_block(text, members, calls, taken))
+                found.append(_block(text, members, calls, taken, symbols))
     return found, calls
 
 
@@ -66,7 +67,9 @@ def _template(group: Body, calls: Calls) -> tuple[str, list[str]]:
     return SLOT.sub(lambda each: f"⟨{each.group(1)}=⟩", text), values
 
 
-def _block(text: str, members: list[tuple[Body, str, list[str]]], calls: Calls, taken: set[str]) -> Block:
+def _block(
+    text: str, members: list[tuple[Body, str, list[str]]], calls: Calls, taken: set[str], symbols: Collection[str]
+) -> Block:
     """The block of some groups; columns of numbers that are alike throughout are one parameter, or none."""
     words = [name for name, _ in slots(text)]
     columns = list(zip(*(values for _, _, values in members), strict=True))
@@ -78,17 +81,19 @@ def _block(text: str, members: list[tuple[Body, str, list[str]]], calls: Calls, 
             continue
         if column not in parameters:
             parameters[column] = _unused(
-                word.rstrip("0123456789") or "size", [*parameters.values(), *_labels(text), *taken]
+                word.rstrip("0123456789") or "size", [*parameters.values(), *_labels(text), *taken, *symbols]
             )
         spelled.append(parameters[column])
     values = iter(spelled)
     body = SLOT.sub(lambda _: next(values), text)
     name = _title(members[0][1], taken)
     taken.add(name)
+    body = filled(body)
     order = list(parameters.items())
+    order += [((each,) * len(members), each) for each in symbols if re.search(rf"\b{each}\b", body)]
     for at, (group, _, _) in enumerate(members):
         calls[id(group)] = name, tuple(f"⟨{word}={column[at]}⟩" for column, word in order)
-    return Block(name, tuple(word for _, word in order), tuple(repeated(filled(body).split("\n"), INDENT)))
+    return Block(name, tuple(word for _, word in order), tuple(repeated(body.split("\n"), INDENT)))
 
 
 def _labels(text: str) -> list[str]:

@@ -11,6 +11,7 @@ from specc.catalogue.ops import adaptive, dense, einsum, pointwise, pooling, ran
 from specc.catalogue.ops.arithmetic import Power
 from specc.catalogue.ops.shape import Reshape, Unsqueeze
 from specc.deploy.reading.pointwise import without_defaults
+from specc.deploy.reading.uniform import Uniform
 from specc.deploy.reading.values import Known
 from specc.deploy.reading.view import View, is_batch
 from specc.deploy.reading.walk import Reader, Reading
@@ -194,6 +195,8 @@ USUAL = {"LSTM": ["sigmoid", "tanh", "tanh"], "GRU": ["sigmoid", "tanh"], "RNN":
 def _zeros(n: Reading, at: int) -> bool:
     """Whether an initial state is zeros, whatever its size."""
     value = n.value(at)
+    if isinstance(value, Uniform):
+        return not value.number.any()
     return isinstance(value, Known) and not value.array.any()
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from specc.catalogue.ops.activations import Identity
 from specc.compiler import compile_text
-from specc.deploy.reading import dense, pointwise, shapes, windows
+from specc.deploy.reading import causal, dense, pointwise, shapes, windows
 from specc.deploy.reading.blocks import recovered
 from specc.deploy.reading.bodies import Body, arranged
 from specc.deploy.reading.file import Graph, Unreadable
@@ -17,13 +17,14 @@ from specc.deploy.reading.made import Parameter, Step
 from specc.deploy.reading.paths import placed
 from specc.deploy.reading.sequences import flat
 from specc.deploy.reading.text import Block, Names, filled, of_body, printed, spelled
-from specc.deploy.reading.values import Array, Known, Sizes
+from specc.deploy.reading.values import Array
 from specc.deploy.reading.view import View
 from specc.deploy.reading.walk import Reader, Walk, word
 from specc.model.graph import Model
+from specc.sizes.dim import Dim
 from specc.text.source import Source
 
-READERS: Mapping[str, Reader] = pointwise.READERS | windows.READERS | shapes.READERS | dense.READERS
+READERS: Mapping[str, Reader] = pointwise.READERS | windows.READERS | shapes.READERS | dense.READERS | causal.READERS
 MOST_NUMBERS = 4096  # of a table that stands in the spec
 INDENT = "    "
 
@@ -48,13 +49,14 @@ def read(graph: Graph, name: str) -> Network:
 def compiled(walk: Walk, name: str) -> Network:
     """The spec of what a walk has made."""
     graph = walk.graph
-    unknown = {str(size) for each in graph.inputs for size in _view(walk, each.name).type.shape}
+    sizes = [size for each in graph.inputs for size in _view(walk, each.name).type.shape]
+    unknown = sorted({symbol for size in sizes if isinstance(size, Dim) for symbol in size.symbols})
     name = f"{name}Net" if name in unknown else name
     outputs = _outputs(walk)
     steps = placed(walk.steps)
     flow = _view(walk, graph.inputs[0].name).name if len(graph.inputs) == 1 else ""
     body = arranged(steps, flow, tuple(each.name for each in outputs.values()))
-    blocks, calls = recovered(body, [each.name for each in walk.parameters.values()])
+    blocks, calls = recovered(body, [each.name for each in walk.parameters.values()], unknown)
     names = Names({_view(walk, each.name).name: _view(walk, each.name).name for each in graph.inputs})
     names.given |= {each.name: each.name for each in walk.parameters.values()}
     last = walk.steps[-1].outputs[0] if walk.steps else ""
@@ -77,7 +79,7 @@ def _outputs(walk: Walk) -> dict[str, View]:
     found: dict[str, View] = {}
     for name in walk.graph.outputs:
         view = walk.values.get(name)
-        if isinstance(view, Known | Sizes) or view is None:
+        if not isinstance(view, View):
             raise Unreadable(f"the output {name} does not depend on the input")
         if all(view.name not in step.outputs for step in walk.steps) or view in found.values():
             made = walk.fresh()
@@ -100,9 +102,11 @@ def _declared(walk: Walk, name: str) -> str:
 
 
 def _parameter(each: Parameter) -> str:
+    """Its declaration; reals that cannot be trained, minus infinity in a mask, are no parameter."""
     shape, stored = spelled(each.shape), spelled(each.array.shape)
     if each.dtype == "float":
-        return f"parameter {each.name}: {shape}" + (f", stored={stored}" if shape != stored else "")
+        kind = "parameter" if np.isfinite(each.array).all() else "buffer"
+        return f"{kind} {each.name}: {shape}" + (f", stored={stored}" if shape != stored else "")
     if each.array.size > MOST_NUMBERS:
         raise Unreadable(f"{each.name} is a table of {each.array.size} whole numbers, which is too long for a spec")
     values = spelled([each_.item() for each_ in each.array.reshape(-1)])

@@ -29,7 +29,8 @@ def placed(steps: list[Step]) -> list[Placed]:
     Weights that two modules share in the file only because their numbers are the same are copied.
     """
     paths = [_own(step) for step in steps]
-    inside = {path[:cut] for path in paths if path for cut in range(len(path))}
+    modules = {path for path in paths if path} | {_split(step.path) for step in steps if step.weights}
+    inside = {path[:cut] for path in modules for cut in range(len(path))}
     taken: dict[Path, Placed] = {}
     found: list[Placed] = []
     for step, path in zip(steps, paths, strict=True):
@@ -46,7 +47,23 @@ def placed(steps: list[Step]) -> list[Placed]:
         path = _free(path, taken, inside)
         taken[path] = Placed(step, path[:-1], path[-1])
         found.append(taken[path])
+    _adopt(found)
     return found
+
+
+def _adopt(steps: list[Placed]) -> None:
+    """A step of which the file does not say where it stands, as an optimiser leaves it, stands where both its neighbours
+    do."""
+    silent = [not each.label and not each.step.path for each in steps]
+    before: Path = ()
+    ahead: list[Path] = []
+    for each, says in zip(reversed(steps), reversed(silent), strict=True):
+        ahead.append(ahead[-1] if says and ahead else () if says else each.group)
+    for each, says, after in zip(steps, silent, reversed(ahead), strict=True):
+        if says and before == after:
+            each.group = before
+        elif not says:
+            before = each.group
 
 
 def _own(step: Step) -> Path | None:

@@ -20,9 +20,10 @@ from specc.catalogue.ops import (
 from specc.catalogue.ops.arithmetic import Elementwise
 from specc.catalogue.ops.dense import Linear, OneHot
 from specc.catalogue.ops.random import Dropout
-from specc.deploy.reading.values import Known
+from specc.deploy.reading.uniform import Uniform
+from specc.deploy.reading.values import Known, shortened
 from specc.deploy.reading.view import View
-from specc.deploy.reading.walk import Reader, Reading
+from specc.deploy.reading.walk import KINDS, Reader, Reading
 
 NUMPY = {"float": np.float32, "int": np.int64, "bool": np.bool_}
 CASTS = {1: "float", 6: "int", 7: "int", 9: "bool", 10: "float", 11: "float", 16: "float"}
@@ -43,14 +44,6 @@ def without_defaults(kind: type[Op], arguments: dict[str, Any]) -> dict[str, Any
     """The arguments that are not at their default; numbers of single precision as short as they were written."""
     short = {name: shortened(value) for name, value in arguments.items()}
     return {name: value for name, value in short.items() if value != kind.fields[name].default}
-
-
-def shortened(value: Any) -> Any:
-    """A number as short as single precision tells it apart: 0.009999999776 is 0.01."""
-    if not isinstance(value, float | np.floating) or not np.isfinite(value):
-        return value
-    short = float(np.format_float_positional(np.float32(value), unique=True))
-    return int(short) if short.is_integer() and abs(short) < 2**24 else short
 
 
 def fixed(kind: type[Op], **expected: Any) -> Reader:
@@ -143,12 +136,19 @@ def cast(n: Reading) -> None:
 
 
 def cast_like(n: Reading) -> None:
-    given, like = n.value(0), n.view(1)
-    if isinstance(given, Known):
-        n.give(Known(given.array.astype(NUMPY[like.type.dtype]), given.name))
-        return
-    x = n.view(0)
-    n.give(x if x.type.dtype == like.type.dtype else n.add(choose.Cast, {"to": like.type.dtype}, x)[0])
+    given, like = n.value(0), n.value(1)
+    if isinstance(like, View):
+        to = like.type.dtype
+    else:
+        kind = (like.number if isinstance(like, Uniform) else like.array).dtype.kind
+        to = KINDS.get(kind, "int")
+    if isinstance(given, Uniform):
+        n.give(Uniform(given.number.astype(NUMPY[to]), given.sizes))
+    elif isinstance(given, Known):
+        n.give(Known(given.array.astype(NUMPY[to]), given.name))
+    else:
+        x = n.view(0)
+        n.give(x if x.type.dtype == to else n.add(choose.Cast, {"to": to}, x)[0])
 
 
 def between(kind: type[Op]) -> Reader:
@@ -160,9 +160,9 @@ def between(kind: type[Op]) -> Reader:
             isinstance(each, View) and each.type.dtype != "float" for each in (left, right)
         ):
             n.refuse("it divides whole numbers and cuts off the rest")
-        for at, value in ((0, left), (1, right)):
-            if isinstance(value, Known) and value.array.size == 1 and issubclass(kind, Elementwise):
-                number = shortened(value.array.reshape(-1)[0].item())
+        for at, other in ((0, right), (1, left)):
+            number = n.number(at, other) if issubclass(kind, Elementwise) else None
+            if number is not None:
                 n.give(*n.add(kind, {"left" if at == 0 else "right": number}, n.view(1 - at)))
                 return
         if kind is arithmetic.Add and _bias(n):
@@ -201,9 +201,9 @@ def several(kind: type[Op], pairwise: bool) -> Reader:
     def read(n: Reading) -> None:
         found = n.view(0)
         for at in range(1, len(n.node.inputs)):
-            value = n.value(at)
-            if isinstance(value, Known) and value.array.size == 1 and pairwise:
-                (found,) = n.add(kind, {"other": shortened(value.array.reshape(-1)[0].item())}, found)
+            number = n.number(at, found) if pairwise else None
+            if number is not None:
+                (found,) = n.add(kind, {"other": number}, found)
             else:
                 (found,) = n.add(kind, {}, found, n.meeting(found, at))
         n.give(found)
@@ -212,12 +212,36 @@ def several(kind: type[Op], pairwise: bool) -> Reader:
 
 
 def where(n: Reading) -> None:
-    largest = max((v for v in (n.value(at) for at in range(3)) if isinstance(v, View)), key=lambda v: v.rank)
-    if isinstance(n.value(2), Known) and n.known(2).size == 1:
-        other = shortened(n.known(2).reshape(-1)[0].item())
-        n.give(*n.add(choose.Select, {"other": other}, n.meeting(largest, 0), n.meeting(largest, 1)))
-        return
-    n.give(*n.add(choose.Select, {}, *(n.meeting(largest, at) for at in range(3))))
+    """A mask and what stands where it is true and where not; either may be one number."""
+    views = [each for each in (n.value(at) for at in range(3)) if isinstance(each, View)]
+    largest = max(views, key=lambda each: (each.rank, each.type.batched))
+    numbers = {at: n.number(at, largest) for at in (1, 2)}
+    at = next((at for at in (2, 1) if numbers[at] == -np.inf), 2 if numbers[2] is not None else 1)
+    number, other = numbers[at], numbers[3 - at]
+    if number is None:
+        n.give(*n.add(choose.Select, {}, *(n.meeting(largest, at) for at in range(3))))
+    elif number == -np.inf and (other is None or other == 0):
+        added = _masked(n, largest, inverted=at == 1)
+        n.give(added if other == 0 else n.add(arithmetic.Add, {}, n.meeting(largest, 3 - at), added)[0])
+    else:
+        mask = n.meeting(largest, 0)
+        if at == 1:
+            (mask,) = n.add(pointwise.Not, {}, mask)
+        n.give(*n.add(choose.Select, {"other": number}, mask, n.meeting(largest, 3 - at)))
+
+
+def _masked(n: Reading, largest: View, inverted: bool) -> View:
+    """0 where the mask is true, elsewhere what is below all numbers, which added to one leaves nothing of it."""
+    mask = n.value(0)
+    if isinstance(mask, Known):
+        kept = ~mask.array if inverted else mask.array
+        added = np.where(kept, np.float32(0), np.float32(-np.inf))
+        return n.meeting(largest, 0, Known(added, mask.name and f"{mask.name}.added"))
+    kept_ = n.meeting(largest, 0)
+    if inverted:
+        (kept_,) = n.add(pointwise.Not, {}, kept_)
+    (number,) = n.add(choose.Cast, {"to": "float"}, kept_)
+    return n.add(pointwise.Log, {}, number)[0]
 
 
 def modulo(n: Reading) -> None:

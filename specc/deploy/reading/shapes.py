@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from specc.catalogue.ops import cut, dense, indexing, join, moves, shape
+from specc.deploy.reading.uniform import Uniform, broadcast
 from specc.deploy.reading.values import Known
 from specc.deploy.reading.view import BATCH, Axis, View, is_batch, plain, regrouped
 from specc.deploy.reading.walk import Reader, Reading, batch_in
@@ -102,8 +105,14 @@ def unsqueezed(n: Reading) -> None:
 
 
 def expanded(n: Reading) -> None:
-    x = n.view(0)
     sizes = n.sizes(1, "shape")
+    number = n.value(0)
+    if isinstance(number, Known) and number.array.size == 1:
+        stretched = broadcast(number.array.shape, sizes)
+        if stretched is not None:
+            n.give(Uniform(number.array.reshape(()), stretched))
+            return
+    x = n.view(0)
     lacks = len(sizes) - x.rank
     for _ in range(lacks):
         x = View(x.name, x.type, ((), *x.axes))  # an axis that is nothing but stretched
@@ -135,6 +144,11 @@ def expanded(n: Reading) -> None:
         (x,) = n.add(shape.Reshape, {"shape": (1,) * (len(wanted) - len(x.type.shape)) + x.type.shape}, x,
                      axes=plain((1,) * (len(wanted) - len(x.type.shape)) + x.type.shape, x.type.batched))  # fmt: skip
     n.give(*n.add(shape.Expand, {"shape": tuple(wanted)}, x, axes=tuple(axes)))
+
+
+def filled(n: Reading) -> None:
+    """One number in sizes that are not known."""
+    n.give(Uniform(np.asarray(n.attribute("value", np.float32(0))).reshape(()), n.sizes(0, "shape")))
 
 
 def _cut(shape_: tuple[Size, ...], at: int) -> tuple[Size, ...]:
@@ -281,6 +295,6 @@ def gathered_along(n: Reading) -> None:
 
 READERS: dict[str, Reader] = {
     "Reshape": reshaped, "Flatten": flattened, "Transpose": transposed, "Squeeze": squeezed, "Unsqueeze": unsqueezed,
-    "Expand": expanded, "Tile": tiled, "Concat": joined, "Split": parted, "Slice": sliced, "Gather": gathered,
+    "Expand": expanded, "ConstantOfShape": filled, "Tile": tiled, "Concat": joined, "Split": parted, "Slice": sliced, "Gather": gathered,
     "GatherElements": gathered_along,
 }  # fmt: skip

@@ -58,6 +58,14 @@ def sized(array: Array) -> Known | Sizes:
     return Known(np.array(array.tolist(), dtype=np.int64).reshape(array.shape))
 
 
+def shortened(value: Any) -> Any:
+    """A number as short as single precision tells it apart: 0.009999999776 is 0.01."""
+    if not isinstance(value, float | np.floating) or not np.isfinite(value):
+        return value
+    short = float(np.format_float_positional(np.float32(value), unique=True))
+    return int(short) if short.is_integer() and abs(short) < 2**24 else short
+
+
 def _object(value: Any) -> Array:
     """An array of objects, rank 0 for one."""
     if isinstance(value, np.ndarray):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
@@ -10,17 +11,24 @@ from onnx.reference import ReferenceEvaluator
 
 from specc.catalogue.entry import BadArguments, Misfit
 from specc.catalogue.op import Dtype, Op, TensorType
+from specc.catalogue.ops.arithmetic import Multiply
+from specc.catalogue.ops.choose import Cast
+from specc.catalogue.ops.constants import Constant, Ones, Zeros
 from specc.catalogue.ops.shape import Reshape
+from specc.deploy.reading.causal import causal
 from specc.deploy.reading.file import Graph, Node, Unreadable
 from specc.deploy.reading.made import Parameter, Step
-from specc.deploy.reading.values import Array, Known, Sizes, as_sizes, reckoned, sized
+from specc.deploy.reading.uniform import Uniform, broadcast, moved
+from specc.deploy.reading.values import Array, Known, Sizes, as_sizes, reckoned, shortened, sized
 from specc.deploy.reading.view import BATCH, Axis, View, is_batch, plain, resized
 from specc.sizes.dim import Size, symbol
 
 DTYPES: dict[str, Dtype] = {
     "float": "float", "float16": "float", "double": "float", "bfloat16": "float", "int64": "int", "int32": "int", "bool": "bool",
 }  # fmt: skip
+KINDS: dict[str, Dtype] = {"f": "float", "b": "bool"}  # of NumPy; all others are whole numbers
 MOST_SHOWN = 30
+Value = View | Known | Sizes | Uniform
 Reader = Callable[["Reading"], None]
 
 
@@ -34,7 +42,7 @@ class Walk:
     def __init__(self, graph: Graph, readers: Mapping[str, Reader]) -> None:
         self.graph = graph
         self.readers = readers
-        self.values: dict[str, View | Known | Sizes] = {}
+        self.values: dict[str, Value] = {}
         self.steps: list[Step] = []
         self.parameters: dict[str, Parameter] = {}
         self.uses: dict[str, int] = {}
@@ -96,7 +104,7 @@ class Walk:
             self.values[node.outputs[0]] = _shape(node, known[0])
         elif all(isinstance(each, Known) for each in known) and node.kind not in _RANDOM:
             self._evaluate(node, [each.array if isinstance(each, Known) else None for each in values])
-        elif not self._reckoned(node, known):
+        elif not self._moved(node, values) and not self._reckoned(node, known):
             reader = self.readers.get(node.kind)
             if reader is None:
                 raise NoCounterpart("there is no such layer")
@@ -118,7 +126,20 @@ class Walk:
         for output, array in zip(node.outputs, found, strict=False):
             self.values[output] = Known(np.asarray(array), name)
 
-    def _reckoned(self, node: Node, values: list[View | Known | Sizes]) -> bool:
+    def _moved(self, node: Node, values: list[Value | None]) -> bool:
+        """Whether it only moves or cuts a tensor of one number."""
+        first = values[0] if values else None
+        if not isinstance(first, Uniform):
+            return False
+        operands = [
+            tuple(as_sizes(each).reshape(-1)) if isinstance(each, Known | Sizes) else None for each in values[1:]
+        ]
+        found = moved(node.kind, first, operands, node.attributes)
+        if found is not None:
+            self.values[node.outputs[0]] = found
+        return found is not None
+
+    def _reckoned(self, node: Node, values: list[Value]) -> bool:
         """Whether it only computes with sizes; then its output is known as formulas."""
         if not all(isinstance(each, Known | Sizes) for each in values):
             return False
@@ -135,8 +156,8 @@ class Walk:
 _RANDOM = frozenset(["RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Bernoulli"])
 
 
-def _shape(node: Node, value: View | Known | Sizes) -> Known | Sizes:
-    sizes = value.sizes if isinstance(value, View) else value.array.shape
+def _shape(node: Node, value: Value) -> Known | Sizes:
+    sizes = value.sizes if isinstance(value, View | Uniform) else value.array.shape
     start, end = node.attributes.get("start", 0), node.attributes.get("end", len(sizes))
     found = np.empty(len(sizes), dtype=object)
     found[:] = sizes
@@ -170,7 +191,7 @@ class Reading:
     def has(self, at: int) -> bool:
         return at < len(self.node.inputs) and bool(self.node.inputs[at])
 
-    def value(self, at: int) -> View | Known | Sizes:
+    def value(self, at: int) -> Value:
         if not self.has(at):
             self.refuse(f"it has no input {at}")
         return self.walk.values[self.node.inputs[at]]
@@ -186,7 +207,7 @@ class Reading:
     def sizes(self, at: int, what: str) -> tuple[Size, ...]:
         """Sizes, known or as formulas."""
         found = self.value(at)
-        if isinstance(found, View):
+        if isinstance(found, View | Uniform):
             self.refuse(f"its {what} is not known before it runs")
         return tuple(as_sizes(found).reshape(-1))
 
@@ -204,7 +225,20 @@ class Reading:
             self.refuse("it computes with sizes that are not known")
         if isinstance(found, Known):
             return self.constant(found, tuple(int(each) for each in found.array.shape))
-        return found
+        return self._filled(found) if isinstance(found, Uniform) else found
+
+    def number(self, at: int, beside: Value) -> Any:
+        """The one number of an input that meets `beside` as a number; None for all else."""
+        found = self.value(at)
+        if isinstance(found, Known) and found.array.size == 1:
+            return shortened(found.array.reshape(-1)[0].item())
+        if (
+            isinstance(found, Uniform)
+            and isinstance(beside, View)
+            and broadcast(found.sizes, beside.sizes) == beside.sizes
+        ):
+            return shortened(found.number.item())
+        return None
 
     def own(self, view: View, axis: int) -> int:
         """The spec's axis of an ONNX axis; refuses the batch."""
@@ -226,10 +260,28 @@ class Reading:
         return self.walk.uses.get(self.node.inputs[at], 0) == 1
 
     # ------------------------------------------------------------------------------------------------ what is made
+    def _filled(self, uniform: Uniform) -> View:
+        """A tensor of that number, which is made."""
+        if batch_in(uniform.sizes):
+            self.refuse("it fills a tensor by the batch")
+        number, axes = uniform.number.item(), plain(uniform.sizes, False)
+        (found,) = self.add(Zeros if number == 0 else Ones, {"size": uniform.sizes}, axes=axes)
+        if number not in (0, 1):
+            (found,) = self.add(Multiply, {"right": shortened(float(number))}, found)
+        dtype = KINDS.get(uniform.number.dtype.kind, "int")
+        return found if dtype == "float" else self.add(Cast, {"to": dtype}, found)[0]
+
     def constant(self, known: Known, shape: tuple[int, ...]) -> View:
-        """Numbers as a tensor of the spec without a batch, in that shape."""
+        """Numbers as a tensor of the spec without a batch, in that shape; a single one stands in the spec."""
         array = known.array
-        dtype: Dtype = {"f": "float", "b": "bool"}.get(array.dtype.kind, "int")  # type: ignore[assignment]
+        if array.ndim == 0 and np.isfinite(array):
+            return self.add(
+                Constant, {"values": _nested(shortened(array.item()), len(shape))}, axes=plain(shape, False)
+            )[0]
+        mask = causal(self, array.reshape(shape))
+        if mask is not None:
+            return mask
+        dtype: Dtype = KINDS.get(array.dtype.kind, "int")
         name = known.name or f"constant.{len(self.walk.parameters)}"
         key = f"{name}@{shape}"
         if key not in self.walk.parameters:
@@ -253,6 +305,9 @@ class Reading:
         outputs: int = 1,
     ) -> tuple[View, ...]:
         """A step; its outputs. `axes` are those in ONNX where they do not follow from the first input's."""
+        for value in arguments.values():
+            if isinstance(value, float) and not math.isfinite(value):
+                self.refuse(f"it has the number {value}, for which a spec has no word")
         types = [each.type for each in inputs]
         kinds = {name: each.type for name, each in (named or {}).items()}
         try:
@@ -281,13 +336,13 @@ class Reading:
         return tuple(found)
 
     def _axes(self, inputs: tuple[View, ...], type_: TensorType) -> tuple[Axis, ...]:
-        for each in inputs:
+        for each in sorted(inputs, key=lambda view: view.type.batched is not type_.batched):
             found = resized(each, type_.shape)
             if found is not None:
                 return found
         return plain(type_.shape, type_.batched)
 
-    def give(self, *views: View | Known | Sizes) -> None:
+    def give(self, *views: Value) -> None:
         """The node's outputs."""
         for name, view in zip(self.node.outputs, views, strict=False):
             if name:
@@ -301,11 +356,15 @@ class Reading:
         """The step that made a tensor."""
         return next((each for each in reversed(self.walk.steps) if view.name in each.outputs), None)
 
-    def meeting(self, view: View, at: int) -> View:
-        """Input `at` as a tensor that meets `view` axis by axis: of the same rank, with 1 where it stretches."""
-        found = self.value(at)
+    def meeting(self, view: View, at: int, given: Known | None = None) -> View:
+        """Input `at`, or what is given in its place, as a tensor that meets `view` axis by axis: of the same rank, with 1
+        where it stretches."""
+        found = self.value(at) if given is None else given
+        if isinstance(found, Uniform):
+            fits = broadcast(found.sizes, view.sizes) == view.sizes
+            found = Known(found.number) if fits else self._filled(found)
         if isinstance(found, View) and found.rank == view.rank:
-            return found
+            return found if found.type.batched or not view.type.batched else self._without_batch(view, found)
         if isinstance(found, View):
             lacks = view.rank - found.rank
             if lacks < 0 or found.type.batched:
@@ -318,15 +377,32 @@ class Reading:
         shape = (1,) * (view.rank - found.array.ndim) + found.array.shape
         if len(shape) > view.rank:
             self.refuse("a constant has more axes than the tensor that it meets")
-        own: list[int] = []
-        for axis, size in zip(view.axes, shape, strict=True):
+        own = self._beside(view, shape)
+        return self.constant(found, tuple(each for each in own if isinstance(each, int)))
+
+    def _without_batch(self, view: View, other: View) -> View:
+        """A tensor without a batch that has an axis of 1 where the view has its batch, without that axis."""
+        shape = self._beside(view, other.sizes)
+        if shape == other.type.shape:
+            return other
+        return self.add(Reshape, {"shape": shape}, other, axes=plain(shape, False))[0]
+
+    def _beside(self, view: View, sizes: Sequence[Size]) -> tuple[Size, ...]:
+        """The own axes of what meets the view and has no batch, from its sizes in ONNX."""
+        own: list[Size] = []
+        for axis, size in zip(view.axes, sizes, strict=True):
             if any(is_batch(each) for each in axis):
                 if size != 1:
                     self.refuse("a constant differs along the axis of the batch")
                 own += [1] * (len(axis) - 1)
             else:
-                own.append(int(size))
-        return self.constant(found, tuple(own))
+                own.append(size)
+        return tuple(own)
+
+
+def _nested(number: Any, rank: int) -> Any:
+    """The number in so many lists."""
+    return number if rank == 0 else (_nested(number, rank - 1),)
 
 
 def batch_in(sizes: Sequence[Size]) -> bool:

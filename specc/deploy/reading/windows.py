@@ -12,8 +12,8 @@ from specc.catalogue.ops import adaptive, conv, groupnorm, layernorm, normalize,
 from specc.catalogue.ops.padding import Pad
 from specc.catalogue.ops.resize import Interpolate
 from specc.catalogue.ops.sampling import GridSample
-from specc.deploy.reading.pointwise import shortened, without_defaults
-from specc.deploy.reading.values import Known
+from specc.deploy.reading.pointwise import without_defaults
+from specc.deploy.reading.values import Known, shortened
 from specc.deploy.reading.view import View
 from specc.deploy.reading.walk import Reader, Reading
 from specc.sizes.dim import Dim
