@@ -275,9 +275,9 @@ class Reading:
         """Numbers as a tensor of the spec without a batch, in that shape; a single one stands in the spec."""
         array = known.array
         if array.ndim == 0 and np.isfinite(array):
-            return self.add(
-                Constant, {"values": _nested(shortened(array.item()), len(shape))}, axes=plain(shape, False)
-            )[0]
+            number = shortened(array.item())
+            values = _nested(float(number) if array.dtype.kind == "f" else number, len(shape))
+            return self.add(Constant, {"values": values}, axes=plain(shape, False))[0]
         mask = causal(self, array.reshape(shape))
         if mask is not None:
             return mask
