@@ -250,6 +250,21 @@ def test_parts_of_a_cut_tensor_are_stretches_of_it(sizes: Any, parts: list[tuple
         assert said in read.network.text
 
 
+def test_a_pad_that_follows_from_unknown_sizes_is_a_formula(tmp_path: Path) -> None:
+    """Up to the next multiple of 8, as `pad(x, (0, (-width) % 8))` is exported."""
+    nodes = [helper.make_node("Shape", ["x"], ["width"], start=2), helper.make_node("Neg", ["width"], ["less"]),
+             helper.make_node("Mod", ["less", "eight"], ["lacks"]),
+             helper.make_node("Concat", ["zeros", "lacks"], ["pads"], axis=0), helper.make_node("Pad", ["x", "pads"], ["y"])]  # fmt: skip
+    known = {"eight": np.array(8, np.int64), "zeros": np.zeros(5, np.int64)}
+    read = import_onnx(made(tmp_path, nodes, ["batch", 2, "W"], known), tmp_path / "read.net")
+    assert read.error == 0
+    assert read.trials == 3
+    nodes[2] = helper.make_node("Mod", ["less", "eight"], ["lacks"], fmod=1)
+    with pytest.raises(Unreadable) as found:
+        import_onnx(made(tmp_path, nodes, ["batch", 2, "W"], known), tmp_path / "read.net")
+    assert found.value.lines[0].startswith("Mod")
+
+
 @pytest.mark.parametrize(("keeps", "at"), [(0, 0), (1, 2), (1, -1)])
 def test_a_list_that_is_no_cut_is_refused(keeps: int, at: int, tmp_path: Path) -> None:
     nodes = [helper.make_node("SplitToSequence", ["x", "sizes"], ["list"], axis=1, keepdims=keeps),

@@ -107,7 +107,7 @@ def _same(values: list[Array], attributes: dict[str, Any]) -> Array:
     return values[0]
 
 
-_RULES: dict[str, Callable[[list[Array], dict[str, Any]], Array]] = {
+_RULES: dict[str, Callable[[list[Array], dict[str, Any]], Array | None]] = {
     "Gather": lambda values, attributes: _object(values[0][values[1].astype(np.int64)]),
     "Slice": _slice,
     "Concat": lambda values, attributes: np.concatenate(values),
@@ -122,5 +122,7 @@ _RULES: dict[str, Callable[[list[Array], dict[str, Any]], Array]] = {
     "Sub": lambda values, attributes: _object(values[0] - values[1]),
     "Mul": lambda values, attributes: _object(values[0] * values[1]),
     "Div": _divide,
+    "Neg": lambda values, attributes: _object(-values[0]),
+    "Mod": lambda values, attributes: None if attributes.get("fmod", 0) else _object(values[0] % values[1]),
     "ReduceProd": _reduced,
 }

@@ -217,18 +217,18 @@ def lrn(n: Reading) -> None:
 
 def padded(n: Reading) -> None:
     x = n.view(0)
-    widths = n.listed("pads", 1) or []
+    widths = n.sizes(1, "pads") if n.has(1) else tuple(n.attribute("pads", ()))
     axes = n.listed("axes", 3) or list(range(x.rank))
     mode = {"constant": "zeros", "reflect": "reflect", "edge": "replicate"}.get(n.attribute("mode", "constant"))
     if mode is None:
         n.refuse(f"its mode is {n.attribute('mode')}")
     value = float(n.known(2, "value").reshape(-1)[0]) if n.has(2) else float(n.attribute("value", 0.0))
     pairs = {axes[at]: [widths[at], widths[at + len(axes)]] for at in range(len(axes))}
-    wanted = {axis: pair for axis, pair in pairs.items() if any(pair)}
+    wanted = {axis: pair for axis, pair in pairs.items() if any(each != 0 for each in pair)}
     if not wanted:
         n.give(x)
         return
-    if any(each < 0 for pair in wanted.values() for each in pair):
+    if any(isinstance(each, int) and each < 0 for pair in wanted.values() for each in pair):
         n.refuse("it pads by less than nothing")
     owns = n.owns(x, list(wanted))
     found = {"widths": [pair[0] if pair[0] == pair[1] else pair for pair in wanted.values()], "axes": owns}
