@@ -209,6 +209,9 @@ NAMED = [
     "googlenet",
     "shufflenet_v2_x0_5",
     "mnasnet0_5",
+    "efficientnet_b0",
+    "regnet_y_400mf",
+    "convnext",
     "vit",
 ]
 
@@ -223,6 +226,9 @@ def test_pytorchs_export_of_a_well_known_network_is_read(name: str, optimize: bo
     library, more = models(), {"aux_logits": False, "init_weights": False} if name == "googlenet" else {}
     if name == "vit":
         net = library.VisionTransformer(32, 8, num_layers=2, num_heads=4, hidden_dim=32, mlp_dim=64, num_classes=10)
+    elif name == "convnext":
+        stage = library.convnext.CNBlockConfig
+        net = library.ConvNeXt([stage(16, 32, 3), stage(32, None, 2)], num_classes=10)
     else:
         net = getattr(library, name)(weights=None, **more)
     for each in net.parameters():
@@ -248,6 +254,50 @@ def test_parts_of_a_cut_tensor_are_stretches_of_it(sizes: Any, parts: list[tuple
     for start, end in parts:
         said = f"x[{start or ''}:{end if end < 7 else ''}, :]"
         assert said in read.network.text
+
+
+def strided(folder: Path, step: int) -> Path:
+    """Two features of each sample, read from the flat tensor at places reckoned from the batch."""
+    nodes = [helper.make_node("Reshape", ["x", "flat"], ["data"]), helper.make_node("Shape", ["x"], ["n"], start=0, end=1),
+             helper.make_node("Squeeze", ["n"], ["batch"]), helper.make_node("Range", ["zero", "batch", "one"], ["rows"]),
+             helper.make_node("Mul", ["rows", "six"], ["starts"]), helper.make_node("Unsqueeze", ["starts", "last"], ["column"]),
+             helper.make_node("Add", ["column", "within"], ["places"]), helper.make_node("Gather", ["data", "places"], ["z"]),
+             helper.make_node("Relu", ["z"], ["y"])]  # fmt: skip
+    known = {name: np.array(each, np.int64) for name, each in
+             {"flat": [-1], "zero": 0, "one": 1, "six": 6, "last": [1], "within": list(range(0, 6 * step, step))}.items()}  # fmt: skip
+    return made(folder, nodes, ["batch", 2, 3], known)
+
+
+def test_places_in_their_own_order_are_a_reshape(tmp_path: Path) -> None:
+    """As PyTorch exports a view with strides."""
+    read = import_onnx(strided(tmp_path, 1), tmp_path / "read.net")
+    assert read.error == 0
+    assert "gather" not in read.network.text
+    with pytest.raises(Unreadable) as found:
+        import_onnx(strided(tmp_path, 2), tmp_path / "read.net")
+    assert found.value.lines == ("Gather z: it reads places that follow from the batch in another order than theirs",)
+
+
+def test_what_counts_along_the_batch_is_refused(tmp_path: Path) -> None:
+    nodes = [helper.make_node("Shape", ["x"], ["n"], start=0, end=1), helper.make_node("Squeeze", ["n"], ["batch"]),
+             helper.make_node("Range", ["zero", "batch", "one"], ["rows"]), helper.make_node("Cast", ["rows"], ["z"], to=1),
+             helper.make_node("Add", ["x", "z"], ["y"])]  # fmt: skip
+    known = {"zero": np.array(0, np.int64), "one": np.array(1, np.int64)}
+    with pytest.raises(Unreadable) as found:
+        import_onnx(made(tmp_path, nodes, ["batch", 4, 1], known), tmp_path / "read.net")
+    assert found.value.lines == ("Add y: it counts along the batch",)
+
+
+def test_keys_with_dashes_are_labels_and_not_names_of_blocks(tmp_path: Path) -> None:
+    stage = torch.nn.ModuleDict({f"block-{at}": Residual(4) for at in range(4)})
+    net = torch.nn.Sequential(*stage.values()).eval()
+    for at in range(4):
+        net._modules[f"block-{at}"] = net._modules.pop(str(at))
+    path = tmp_path / "net.onnx"
+    torch.onnx.export(net, (torch.rand(2, 4, 6, 6),), str(path), dynamo=True, optimize=False, verbose=False)
+    read = import_onnx(path, tmp_path / "read.net")
+    assert 'for i in range(0, 4) { "block-{i}": Block }' in read.network.text
+    assert set(net.state_dict()) >= {each.key for each in read.network.model.weights}
 
 
 def test_a_pad_that_follows_from_unknown_sizes_is_a_formula(tmp_path: Path) -> None:

@@ -110,7 +110,7 @@ def _unused(word: str, taken: list[str]) -> str:
 
 def _title(label: str, taken: set[str]) -> str:
     """A name for a block after the last word in the path of its first use: `layer1.0` is Layer."""
-    parts = [re.sub(r"[\d_]*\Z", "", each) for each in label.split(".")]
+    parts = [re.sub(r"[^A-Za-z]*\Z", "", each) for each in label.split(".")]
     last = next((each for each in reversed(parts) if each), "block")
-    word = "".join(each[:1].upper() + each[1:] for each in last.split("_")) or "Block"
+    word = "".join(each[:1].upper() + each[1:] for each in re.findall(r"[A-Za-z0-9]+", last)).lstrip("0123456789")
     return _unused(word, sorted(taken))

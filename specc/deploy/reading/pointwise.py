@@ -137,11 +137,8 @@ def cast(n: Reading) -> None:
 
 def cast_like(n: Reading) -> None:
     given, like = n.value(0), n.value(1)
-    if isinstance(like, View):
-        to = like.type.dtype
-    else:
-        kind = (like.number if isinstance(like, Uniform) else like.array).dtype.kind
-        to = KINDS.get(kind, "int")
+    array = like.number if isinstance(like, Uniform) else like.array if isinstance(like, Known) else None
+    to = n.view(1).type.dtype if array is None else KINDS.get(array.dtype.kind, "int")
     if isinstance(given, Uniform):
         n.give(Uniform(given.number.astype(NUMPY[to]), given.sizes))
     elif isinstance(given, Known):

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from specc.catalogue.ops import cut, dense, indexing, join, moves, shape
+from specc.deploy.reading.places import Places, in_order
 from specc.deploy.reading.uniform import Uniform, broadcast
 from specc.deploy.reading.values import Known
 from specc.deploy.reading.view import BATCH, Axis, View, is_batch, plain, regrouped
@@ -271,6 +272,12 @@ def gathered(n: Reading) -> None:
         return
     x = n.view(0)
     axis %= x.rank
+    if isinstance(index, Places):
+        sizes = in_order(index)
+        if sizes is None or x.rank != 1 or product(sizes) != x.sizes[0]:
+            n.refuse("it reads places that follow from the batch in another order than theirs")
+        _to(n, x, list(sizes))
+        return
     own = n.own(x, axis)
     if isinstance(index, Known) and index.array.ndim == 0:
         items: list[Any] = [(None, None, None)] * own + [int(index.array)]

@@ -257,7 +257,7 @@ def _alone(line_: str, indent: str) -> bool:
 
 def _stem(text: str) -> tuple[tuple[str, int], str]:
     """`denselayer3: Dense(32)` as (("denselayer", 3), "Dense(32)")."""
-    found = re.match(r'"?([A-Za-z0-9_.]*?)(\d+)"?: (.*)\Z', text)
+    found = re.match(r'"?([A-Za-z0-9_.-]*?)(\d+)"?: (.*)\Z', text)
     return (("", -1), text) if found is None else ((found.group(1), int(found.group(2))), found.group(3))
 
 

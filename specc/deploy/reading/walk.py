@@ -18,6 +18,7 @@ from specc.catalogue.ops.shape import Reshape
 from specc.deploy.reading.causal import causal
 from specc.deploy.reading.file import Graph, Node, Unreadable
 from specc.deploy.reading.made import Parameter, Step
+from specc.deploy.reading.places import Places, reckoned_places
 from specc.deploy.reading.uniform import Uniform, broadcast, moved
 from specc.deploy.reading.values import Array, Known, Sizes, as_sizes, reckoned, shortened, sized
 from specc.deploy.reading.view import BATCH, Axis, View, is_batch, plain, resized
@@ -28,7 +29,8 @@ DTYPES: dict[str, Dtype] = {
 }  # fmt: skip
 KINDS: dict[str, Dtype] = {"f": "float", "b": "bool"}  # of NumPy; all others are whole numbers
 MOST_SHOWN = 30
-Value = View | Known | Sizes | Uniform
+COUNTS = "it counts along the batch"
+Value = View | Known | Sizes | Uniform | Places
 Reader = Callable[["Reading"], None]
 
 
@@ -104,7 +106,7 @@ class Walk:
             self.values[node.outputs[0]] = _shape(node, known[0])
         elif all(isinstance(each, Known) for each in known) and node.kind not in _RANDOM:
             self._evaluate(node, [each.array if isinstance(each, Known) else None for each in values])
-        elif not self._moved(node, values) and not self._reckoned(node, known):
+        elif not (self._placed(node, values) or self._moved(node, values) or self._reckoned(node, known)):
             reader = self.readers.get(node.kind)
             if reader is None:
                 raise NoCounterpart("there is no such layer")
@@ -125,6 +127,13 @@ class Walk:
             raise NoCounterpart(f"its constant cannot be worked out ({error})") from None
         for output, array in zip(node.outputs, found, strict=False):
             self.values[output] = Known(np.asarray(array), name)
+
+    def _placed(self, node: Node, values: list[Value | None]) -> bool:
+        """Whether it only reckons places from the batch."""
+        found = reckoned_places(node, values)
+        if found is not None:
+            self.values[node.outputs[0]] = found
+        return found is not None
 
     def _moved(self, node: Node, values: list[Value | None]) -> bool:
         """Whether it only moves or cuts a tensor of one number."""
@@ -157,6 +166,8 @@ _RANDOM = frozenset(["RandomNormal", "RandomUniform", "RandomNormalLike", "Rando
 
 
 def _shape(node: Node, value: Value) -> Known | Sizes:
+    if isinstance(value, Places):
+        raise NoCounterpart(COUNTS)
     sizes = value.sizes if isinstance(value, View | Uniform) else value.array.shape
     start, end = node.attributes.get("start", 0), node.attributes.get("end", len(sizes))
     found = np.empty(len(sizes), dtype=object)
@@ -207,7 +218,7 @@ class Reading:
     def sizes(self, at: int, what: str) -> tuple[Size, ...]:
         """Sizes, known or as formulas."""
         found = self.value(at)
-        if isinstance(found, View | Uniform):
+        if not isinstance(found, Known | Sizes):
             self.refuse(f"its {what} is not known before it runs")
         return tuple(as_sizes(found).reshape(-1))
 
@@ -225,6 +236,8 @@ class Reading:
             self.refuse("it computes with sizes that are not known")
         if isinstance(found, Known):
             return self.constant(found, tuple(int(each) for each in found.array.shape))
+        if isinstance(found, Places):
+            self.refuse(COUNTS)
         return self._filled(found) if isinstance(found, Uniform) else found
 
     def number(self, at: int, beside: Value) -> Any:
@@ -372,8 +385,8 @@ class Reading:
             ahead = sum(sum(not is_batch(each) for each in axis) for axis in view.axes[:lacks])
             shape = (1,) * ahead + found.type.shape
             return self.add(Reshape, {"shape": shape}, found, axes=plain(shape, False))[0]
-        if isinstance(found, Sizes):
-            self.refuse("it computes with sizes that are not known")
+        if not isinstance(found, Known):
+            self.refuse(COUNTS if isinstance(found, Places) else "it computes with sizes that are not known")
         shape = (1,) * (view.rank - found.array.ndim) + found.array.shape
         if len(shape) > view.rank:
             self.refuse("a constant has more axes than the tensor that it meets")
