@@ -35,6 +35,8 @@ def _filled(n: Reading, x: View, sizes: list[Size]) -> list[Size]:
         return sizes
     rest = product(tuple(size for at, size in enumerate(sizes) if at != open_[0]))
     whole = product(x.sizes)
+    if n.walk.batch is not None and not batch_in([rest]):
+        whole = product([n.walk.batch if is_batch(size) else size for axis in x.axes for size in axis])
     found = whole // rest
     if found * rest != whole:
         n.refuse("the size that is left open is no whole number for every input")
@@ -44,8 +46,8 @@ def _filled(n: Reading, x: View, sizes: list[Size]) -> list[Size]:
 def _to(n: Reading, x: View, sizes: list[Size]) -> None:
     """Reshape so that the batch stays whole."""
     axes = regrouped(x, tuple(sizes))
-    if axes is None and sizes and sizes[0] == 1 and _in_front(x):
-        axes = regrouped(x, (BATCH, *sizes[1:]))  # exported with a batch of one
+    if axes is None and n.walk.batch is not None:
+        axes = _with_batch(x, sizes, n.walk.batch)
     if axes is None:
         n.refuse(f"it mixes the batch with other axes: {_said(x.sizes)} becomes {_said(sizes)}")
     shape_ = tuple(size for axis in axes for size in axis if not is_batch(size))
@@ -56,6 +58,18 @@ def _to(n: Reading, x: View, sizes: list[Size]) -> None:
         n.give(*n.add(shape.Flatten, {}, x, axes=axes))
         return
     n.give(*n.add(shape.Reshape, {"shape": shape_}, x, axes=axes))
+
+
+def _with_batch(x: View, sizes: list[Size], batch: int) -> tuple[Axis, ...] | None:
+    """The axes where one of the sizes holds the batch that the file insists on: by itself if it can, else ahead of others,
+    but not in the last axis, which are features."""
+    found: list[tuple[bool, bool, bool, int, tuple[Axis, ...]]] = []
+    for at, size in enumerate(sizes):
+        if isinstance(size, int) and size and size % batch == 0:
+            axes = regrouped(x, (*sizes[:at], BATCH * (size // batch), *sizes[at + 1 :]))
+            if axes is not None:
+                found.append((size != batch, at == len(sizes) - 1, not is_batch(axes[at][0]), at, axes))
+    return min(found, key=lambda each: each[:4])[4] if found else None
 
 
 def _in_front(x: View) -> bool:
@@ -108,10 +122,12 @@ def unsqueezed(n: Reading) -> None:
 def expanded(n: Reading) -> None:
     sizes = n.sizes(1, "shape")
     number = n.value(0)
-    if isinstance(number, Known) and number.array.size == 1:
-        stretched = broadcast(number.array.shape, sizes)
+    if isinstance(number, Known) and (number.array.size == 1 or (not number.name and _even(number.array))):
+        given = [*(1 for _ in sizes[number.array.ndim :]), *number.array.shape]  # a fixed batch is any
+        same = [1 if size == n.walk.batch and batch_in([to]) else size for size, to in zip(given, sizes, strict=False)]
+        stretched = broadcast(same if len(same) == len(given) else given, sizes)
         if stretched is not None:
-            n.give(Uniform(number.array.reshape(()), stretched))
+            n.give(Uniform(number.array.reshape(-1)[0], stretched))
             return
     x = n.view(0)
     lacks = len(sizes) - x.rank
@@ -147,6 +163,11 @@ def expanded(n: Reading) -> None:
     n.give(*n.add(shape.Expand, {"shape": tuple(wanted)}, x, axes=tuple(axes)))
 
 
+def _even(array: Any) -> bool:
+    """Whether all its numbers are one."""
+    return array.size > 0 and bool((array == array.reshape(-1)[0]).all())
+
+
 def filled(n: Reading) -> None:
     """One number in sizes that are not known."""
     n.give(Uniform(np.asarray(n.attribute("value", np.float32(0))).reshape(()), n.sizes(0, "shape")))
@@ -180,8 +201,10 @@ def tiled(n: Reading) -> None:
 
 def joined(n: Reading) -> None:
     values = [n.value(at) for at in range(len(n.node.inputs)) if n.has(at)]
-    first = next(each for each in values if isinstance(each, View))
+    first = max((each for each in values if isinstance(each, View)), key=lambda each: each.type.batched)
     views = [n.meeting(first, at) if isinstance(value, Known) else n.view(at) for at, value in enumerate(values)]
+    if n.walk.batch is not None and first.type.batched:
+        views = [n.beside_batch(first, each) for each in views]
     axis = n.attribute("axis") % first.rank
     if len(views) == 1:
         n.give(views[0])

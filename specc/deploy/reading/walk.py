@@ -54,6 +54,9 @@ class Walk:
         for name in graph.outputs:
             self.uses[name] = self.uses.get(name, 0) + 1
         self.count = 0
+        firsts = {each.shape[0] for each in graph.inputs if each.shape}
+        (first,) = firsts if len(firsts) == 1 else ("",)
+        self.batch = first if isinstance(first, int) and first > 0 else None  # the one that the file insists on
 
     def run(self) -> None:
         """Walk over all nodes; raises Unreadable with a line for each that has no counterpart."""
@@ -390,8 +393,17 @@ class Reading:
         shape = (1,) * (view.rank - found.array.ndim) + found.array.shape
         if len(shape) > view.rank:
             self.refuse("a constant has more axes than the tensor that it meets")
+        for at, axis in enumerate(view.axes):
+            if axis == (BATCH,) and shape[at] == self.walk.batch:
+                found, shape = self._once(found, shape, at)
         own = self._beside(view, shape)
         return self.constant(found, tuple(each for each in own if isinstance(each, int)))
+
+    def _once(self, known: Known, shape: tuple[int, ...], at: int) -> tuple[Known, tuple[int, ...]]:
+        """A constant that says the same for each sample of the batch that the file insists on, for one."""
+        array = known.array.reshape(shape)
+        first = array.take([0], axis=at)
+        return (Known(first, known.name), first.shape) if (array == first).all() else (known, shape)
 
     def _without_batch(self, view: View, other: View) -> View:
         """A tensor without a batch that has an axis of 1 where the view has its batch, without that axis."""
@@ -399,6 +411,17 @@ class Reading:
         if shape == other.type.shape:
             return other
         return self.add(Reshape, {"shape": shape}, other, axes=plain(shape, False))[0]
+
+    def beside_batch(self, view: View, other: View) -> View:
+        """A tensor without a batch as one whose axis of 1 is the batch of one that the file insists on."""
+        if other.type.batched:
+            return other
+        found = self._without_batch(view, other) if other.rank == view.rank else other
+        if len(found.type.shape) != len(view.type.shape):
+            return other
+        left = iter(found.type.shape)
+        axes = tuple(tuple(size if is_batch(size) else next(left) for size in axis) for axis in view.axes)
+        return View(found.name, found.type, axes)
 
     def _beside(self, view: View, sizes: Sequence[Size]) -> tuple[Size, ...]:
         """The own axes of what meets the view and has no batch, from its sizes in ONNX."""
