@@ -404,6 +404,14 @@ def test_a_group_with_buffers_is_shared_only_between_equal_shapes() -> None:
     assert codes(text % 1) == ["shared-shape"]
 
 
+def test_a_module_in_a_body_that_is_used_again_gets_its_channels() -> None:
+    """The weights of a convolution with a table do not show for how many channels it was built."""
+    text = "network N {{ input x: [2, 5, 5]; conv(3, 1) as y; g: {{ relu; conv(2, 3, table=[[0], [1]]) }}; {} -> g }}"
+    assert codes(text.format("y")) == []
+    (said,) = compile_text(text.format("x"), fixes=False).bag
+    assert (said.code, said.message) == ("shared-shape", "`g.1` was built for 3 channels; here 2 come in")
+
+
 def test_comprehensions_with_several_loops() -> None:
     """The inner loop runs fastest, as in Python; each may have a condition and use the names before it."""
     text = """let differences(n) = [i - j for i in range(n) if i > 0 for j in range(n) if j != i]

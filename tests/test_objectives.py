@@ -114,7 +114,7 @@ def test_the_perceptron_takes_from_the_wrong_winner_and_gives_to_the_right_class
     scores = (weights @ x).unsqueeze(0)
     torch.testing.assert_close(scores[0], torch.tensor([-6.96, -9.56, 8.2]))
     loss = functions("perceptron", network, "class").loss({"output": scores}, {}, torch.tensor([0]))
-    assert math.isclose(float(loss), 8.2 + 6.96, rel_tol=1e-6)
+    assert math.isclose(float(loss.detach()), 8.2 + 6.96, rel_tol=1e-6)
     loss.backward()
     torch.testing.assert_close(weights.grad, torch.stack([-x, torch.zeros(3), x]))
     right = functions("perceptron", network, "class").loss({"output": scores.detach()}, {}, torch.tensor([2]))

@@ -104,6 +104,10 @@ def _same(walk: Walk, module: Module, shadow: Module, frame: Frame) -> str:
     for old, new in zip(real, copies, strict=True):
         if old.weights and new.weights and old.weights != new.weights:
             return f"`{old.path or module.path}` would need other shapes here than at its first use"
+        steps = [each.step for each in (old, new) if each.step is not None and each.step.op.for_channels]
+        kinds = [kind for each in steps if (kind := walk.builder.values[each.inputs[0]].type) is not None]
+        if len(kinds) == 2 and kinds[0].channels != kinds[1].channels:
+            return f"`{old.path}` was built for {kinds[0].channels} channels; here {kinds[1].channels} come in"
     swap = {id(new): old for old, new in zip(real, copies, strict=True)}
     _swap(walk, frame, swap)
     gone = set(swap)
