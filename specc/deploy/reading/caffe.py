@@ -8,7 +8,8 @@ from specc.deploy.reading.caffe_layers import INPUT, SKIPPED, Layers
 from specc.deploy.reading.file import Graph, Input, Unreadable
 from specc.deploy.reading.network import READERS, Network, compiled
 from specc.deploy.reading.prototxt import Message, blobs, parsed
-from specc.deploy.reading.walk import NoCounterpart, Walk
+from specc.deploy.reading.reader import NoCounterpart
+from specc.deploy.reading.walk import Walk
 
 
 def read(path: Path, name: str, weights: Path | None = None) -> tuple[Network, bool]:

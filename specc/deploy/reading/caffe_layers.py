@@ -11,9 +11,10 @@ import onnx
 
 from specc.deploy.reading.file import Node
 from specc.deploy.reading.prototxt import Message
+from specc.deploy.reading.reader import NoCounterpart
 from specc.deploy.reading.values import Array, Known
 from specc.deploy.reading.view import View
-from specc.deploy.reading.walk import NoCounterpart, Walk
+from specc.deploy.reading.walk import Walk
 from specc.sizes.dim import Dim
 
 INPUT = "Input"

@@ -20,7 +20,7 @@ from specc.deploy.reading.view import View, plain
 from specc.sizes.dim import Size
 
 if TYPE_CHECKING:
-    from specc.deploy.reading.walk import Reading
+    from specc.deploy.reading.reader import Reading
 
 MASKED = -1000.0  # a number that is added from here on down leaves nothing of what a softmax sees
 LEAST = 9  # ones and zeros that are taken for a mask

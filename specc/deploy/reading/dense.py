@@ -11,10 +11,10 @@ from specc.catalogue.ops import adaptive, dense, einsum, pointwise, pooling, ran
 from specc.catalogue.ops.arithmetic import Power
 from specc.catalogue.ops.shape import Reshape, Unsqueeze
 from specc.deploy.reading.pointwise import without_defaults
+from specc.deploy.reading.reader import Reader, Reading
 from specc.deploy.reading.uniform import Uniform
 from specc.deploy.reading.values import Known
 from specc.deploy.reading.view import View, is_batch
-from specc.deploy.reading.walk import Reader, Reading
 
 
 def gemm(n: Reading) -> None:

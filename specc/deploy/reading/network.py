@@ -15,11 +15,12 @@ from specc.deploy.reading.bodies import Body, arranged
 from specc.deploy.reading.file import Graph, Unreadable
 from specc.deploy.reading.made import Parameter, Step
 from specc.deploy.reading.paths import placed
+from specc.deploy.reading.reader import Reader, word
 from specc.deploy.reading.sequences import flat
 from specc.deploy.reading.text import Block, Names, filled, of_body, printed, spelled
 from specc.deploy.reading.values import Array
 from specc.deploy.reading.view import View
-from specc.deploy.reading.walk import Reader, Walk, word
+from specc.deploy.reading.walk import Walk
 from specc.model.graph import Model
 from specc.sizes.dim import Dim
 from specc.text.source import Source

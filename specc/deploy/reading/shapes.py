@@ -8,10 +8,10 @@ import numpy as np
 
 from specc.catalogue.ops import cut, dense, indexing, join, moves, shape
 from specc.deploy.reading.places import Places, in_order
+from specc.deploy.reading.reader import Reader, Reading, batch_in
 from specc.deploy.reading.uniform import Uniform, broadcast
 from specc.deploy.reading.values import Known
 from specc.deploy.reading.view import BATCH, Axis, View, is_batch, plain, regrouped
-from specc.deploy.reading.walk import Reader, Reading, batch_in
 from specc.sizes.dim import Dim, Size, product
 
 

@@ -13,9 +13,9 @@ from specc.catalogue.ops.padding import Pad
 from specc.catalogue.ops.resize import Interpolate
 from specc.catalogue.ops.sampling import GridSample
 from specc.deploy.reading.pointwise import without_defaults
+from specc.deploy.reading.reader import Reader, Reading
 from specc.deploy.reading.values import Known, shortened
 from specc.deploy.reading.view import View
-from specc.deploy.reading.walk import Reader, Reading
 from specc.sizes.dim import Dim
 
 PadWidths = int | list[Any]
