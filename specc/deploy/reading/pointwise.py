@@ -22,11 +22,8 @@ from specc.catalogue.ops.dense import Linear, OneHot
 from specc.catalogue.ops.random import Dropout
 from specc.deploy.reading.reader import KINDS, Reader, Reading
 from specc.deploy.reading.uniform import Uniform
-from specc.deploy.reading.values import Known, shortened
+from specc.deploy.reading.values import CASTS, NUMPY, Known, shortened
 from specc.deploy.reading.view import View
-
-NUMPY = {"float": np.float32, "int": np.int64, "bool": np.bool_}
-CASTS = {1: "float", 6: "int", 7: "int", 9: "bool", 10: "float", 11: "float", 16: "float"}
 
 
 def plain(kind: type[Op], **words: tuple[str, Any]) -> Reader:

@@ -9,12 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
-from specc.deploy.reading.values import Array
+from specc.deploy.reading.values import CASTS, NUMPY, Array
 from specc.sizes.dim import Size, product
 
-CAST = {1: np.float32, 6: np.int64, 7: np.int64, 9: np.bool_, 10: np.float32, 11: np.float32, 16: np.float32}
 Operands = Sequence[Sequence[Size] | None]  # what is known of the inputs behind the first, as sizes
 END = 2**31 - 1
 
@@ -42,8 +39,8 @@ def moved(kind: str, value: Uniform, operands: Operands, attributes: Mapping[str
 
 
 def _cast(value: Uniform, operands: Operands, attributes: Mapping[str, Any]) -> Uniform | None:
-    to = CAST.get(attributes["to"])
-    return None if to is None else replace(value, number=value.number.astype(to))
+    to = CASTS.get(attributes["to"])
+    return None if to is None else replace(value, number=value.number.astype(NUMPY[to]))
 
 
 def _transposed(value: Uniform, operands: Operands, attributes: Mapping[str, Any]) -> Uniform:

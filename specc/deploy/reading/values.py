@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from specc.sizes.dim import Dim
 
 Array = NDArray[Any]
+CASTS = {1: "float", 6: "int", 7: "int", 9: "bool", 10: "float", 11: "float", 16: "float"}  # ONNX's numbers of types
+NUMPY = {"float": np.float32, "int": np.int64, "bool": np.bool_}
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from specc.model.elaborate import lines
 from specc.model.elaborate.body import Body
 from specc.model.elaborate.calls import items_of
+from specc.model.elaborate.place import other_channels
 from specc.model.elaborate.problem import Silent, problem
 from specc.model.elaborate.resolve import Element
 from specc.model.elaborate.scope import (
@@ -105,9 +106,10 @@ def _same(walk: Walk, module: Module, shadow: Module, frame: Frame) -> str:
         if old.weights and new.weights and old.weights != new.weights:
             return f"`{old.path or module.path}` would need other shapes here than at its first use"
         steps = [each.step for each in (old, new) if each.step is not None and each.step.op.for_channels]
-        kinds = [kind for each in steps if (kind := walk.builder.values[each.inputs[0]].type) is not None]
-        if len(kinds) == 2 and kinds[0].channels != kinds[1].channels:
-            return f"`{old.path}` was built for {kinds[0].channels} channels; here {kinds[1].channels} come in"
+        kinds = [walk.builder.values[each.inputs[0]].type for each in steps]
+        said = other_channels(old, kinds[0], kinds[1]) if len(kinds) == 2 else ""
+        if said:
+            return said
     swap = {id(new): old for old, new in zip(real, copies, strict=True)}
     _swap(walk, frame, swap)
     gone = set(swap)

@@ -173,8 +173,8 @@ class Builder:
     def _same_channels(self, op: Op, module: Module, x: TensorType) -> None:
         """A module that is used again gets as many channels as it was built for."""
         first = self.values[module.step.inputs[0]].type if module.step is not None else None
-        if first is not None and first.channels != x.channels:
-            message = f"`{module.path}` was built for {first.channels} channels; here {x.channels} come in"
+        message = other_channels(module, first, x)
+        if message:
             raise Misfit("shared-shape", message)
 
     def _require(self, rule: Rule, layer: OpLayer, path: str) -> None:
@@ -315,6 +315,13 @@ def _rank_message(op: Op, pattern: list[str], kind: TensorType) -> str:
     }
     wanted = " and ".join(names.get(each, f"an axis {each}") for each in pattern)
     return f"`{op.name}` takes {wanted}; this tensor has shape {say(kind.shape)}"
+
+
+def other_channels(module: Module, first: TensorType | None, here: TensorType | None) -> str:
+    """A sentence if a module was built for other channels than come in here."""
+    if first is None or here is None or first.channels == here.channels:
+        return ""
+    return f"`{module.path}` was built for {first.channels} channels; here {here.channels} come in"
 
 
 def _other_shape(op: Op, module: Module, weights: Mapping[str, Any]) -> Misfit:
